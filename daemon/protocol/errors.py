@@ -1,0 +1,126 @@
+"""The wire tree of errors: what went wrong, why, and what to do, under a code that never changes.
+
+DubwrightError
+ |- RequestError      the caller asked for something that cannot be: a bad message, job, position or state
+ |- MediaError        a file on this machine is missing, broken or of the wrong kind
+ |- MachineError this machine cannot do it now: no disk, no permission, no engine, no daemon
+ `- InternalError     our own slip, or a process of ours that died
+
+Each class of the tree carries the exit status of the command line; each error carries its code. `ERRORS` is
+the one table of codes: their family and the hint shown with them.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+
+class ErrorInfo(msgspec.Struct, frozen=True):
+    """An error as it travels: `message` says what and why in one sentence, `hint` what to do next."""
+
+    code: str
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+
+class DubwrightError(Exception):
+    """Base of every error a person may see. Raise a subclass with a code that stands in `ERRORS`."""
+
+    exit_status = 1
+
+    def __init__(self, code: str, message: str, *, hint: str | None = None, detail: str = "") -> None:
+        assert code in ERRORS, f"unknown error code {code}"
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = ERRORS[code].hint if hint is None else hint
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+    def to_info(self) -> ErrorInfo:
+        """Return the error as it is put on the wire."""
+        return ErrorInfo(code=self.code, message=self.message, hint=self.hint, detail=self.detail)
+
+
+class RequestError(DubwrightError):
+    """The request itself cannot be carried out."""
+
+    exit_status = 2
+
+
+class MediaError(DubwrightError):
+    """A media file is missing, broken or of the wrong kind."""
+
+    exit_status = 3
+
+
+class MachineError(DubwrightError):
+    """This machine cannot do it now."""
+
+    exit_status = 4
+
+
+class InternalError(DubwrightError):
+    """A slip of ours or a process that died."""
+
+    exit_status = 5
+
+
+class ErrorKind(NamedTuple):
+    """What the table knows of a code."""
+
+    family: type[DubwrightError]
+    hint: str
+
+
+ERRORS: dict[str, ErrorKind] = {
+    # Messages on the socket.
+    "protocol.malformed": ErrorKind(RequestError, "Send messages as docs/protocol.md describes them."),
+    "protocol.too_large": ErrorKind(RequestError, "Send paths instead of media; a message has a size limit."),
+    "protocol.unknown_type": ErrorKind(RequestError, "Ask `hello` for the types this daemon knows."),
+    "protocol.version": ErrorKind(RequestError, "Update the older of the two sides."),
+    # Jobs and takes.
+    "job.invalid": ErrorKind(RequestError, "Correct the named field."),
+    "job.unknown_field": ErrorKind(RequestError, "Correct or remove the field."),
+    "job.key_reused": ErrorKind(RequestError, "Use a new idempotency key for a different job."),
+    "job.not_found": ErrorKind(RequestError, "List the jobs with `dubwright jobs`."),
+    "job.wrong_state": ErrorKind(RequestError, "See the job's state with `dubwright jobs`."),
+    "job.cancelled": ErrorKind(RequestError, "Start it again with `dubwright retry`."),
+    "take.not_found": ErrorKind(RequestError, "List the takes with `dubwright takes`."),
+    "range.empty": ErrorKind(RequestError, "Give an out-point after the in-point; the out-point is exclusive."),
+    "range.outside": ErrorKind(RequestError, "Give positions inside the clip."),
+    "timecode.invalid": ErrorKind(RequestError, "Write HH:MM:SS:FF, or HH:MM:SS;FF for drop-frame, or a frame number."),
+    "boxes.invalid": ErrorKind(RequestError, "Give one [x0, y0, x1, y1] or null for each frame of the range."),
+    # Media.
+    "source.missing": ErrorKind(MediaError, "Check the path, or relink the clip."),
+    "source.unreadable": ErrorKind(MediaError, "Play the file in a media player; export it again if it is broken."),
+    "source.no_video": ErrorKind(MediaError, "Choose a file with a video stream."),
+    "source.corrupt": ErrorKind(MediaError, "Export the clip again, or choose a range without the damage."),
+    "voice.missing": ErrorKind(MediaError, "Check the path of the voice file."),
+    "voice.unreadable": ErrorKind(MediaError, "Give a sound file; WAV, AIFF, FLAC, MP3, M4A and others are read."),
+    "voice.empty": ErrorKind(MediaError, "Give a voice that has sound in the chosen range."),
+    "face.none": ErrorKind(MediaError, "Choose a range in which the speaker's face and mouth can be seen."),
+    "face.not_found": ErrorKind(MediaError, "List the faces with `dubwright faces`, then choose one of them."),
+    # This machine.
+    "dest.unwritable": ErrorKind(MachineError, "Choose another folder with --dest, or change its permissions."),
+    "disk.full": ErrorKind(MachineError, "Free some space, then run `dubwright retry`; finished chunks are kept."),
+    "engine.unavailable": ErrorKind(MachineError, "Use --engine rewrite, which needs no weights."),
+    "models.missing": ErrorKind(MachineError, "Run `python3 installer install` to fetch the face models."),
+    "daemon.running": ErrorKind(MachineError, "Use the daemon that runs, or stop it with `dubwright daemon stop`."),
+    "daemon.unreachable": ErrorKind(MachineError, "Start it with `dubwright daemon start`; its log says why it ended."),
+    "daemon.queue_broken": ErrorKind(MachineError, "The file was set aside; run `dubwright doctor`."),
+    # Ours.
+    "worker.died": ErrorKind(InternalError, "Run `dubwright retry`; if it happens again, send the log."),
+    "internal": ErrorKind(InternalError, "This is a fault in Dubwright; please send the log."),
+}
+
+
+def error_from_info(info: ErrorInfo) -> DubwrightError:
+    """Rebuild an error that came over the wire; a code of a newer daemon becomes an InternalError."""
+    kind = ERRORS.get(info.code)
+    if kind is None:
+        return InternalError("internal", f"{info.message} ({info.code})", hint=info.hint, detail=info.detail)
+    return kind.family(info.code, info.message, hint=info.hint, detail=info.detail)

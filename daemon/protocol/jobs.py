@@ -1,0 +1,194 @@
+"""What a job is: the specs a caller writes, the states a job goes through, and the takes it leaves.
+
+The same structs are the wire format, the job file (`dubwright submit JOB.json`) and the sidecar's `request`.
+A spec is strict: a key we do not know is an error, because ignoring it would make a different take.
+"""
+
+import difflib
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+
+from daemon.protocol.errors import ErrorInfo, RequestError
+
+Position = int | str
+"""A place in the source: a frame number counted from 0, or a timecode in the source's own timecode."""
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels of the upright picture."""
+
+DurationMode = Literal["cut_off", "silence", "loop", "bounce", "remap"]
+Codec = Literal["prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1", "exr"]
+
+
+class RedubSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="redub",
+                rename={"in_": "in"}):
+    """Re-dub `[in, out)` of `source` with `voice`, `takes` times."""
+
+    source: str
+    voice: str
+    in_: Position
+    out: Position
+    voice_at: Position | None = None  # where the voice's first sample lies; None: at `in`
+    rate: str | None = None  # timeline rate "24000/1001" to conform to; None: the source's own
+    engine: Literal["auto", "rewrite", "wan"] = "auto"
+    takes: int = 1
+    seed: int = 0
+    handles: int = 0  # frames delivered untouched before `in` and after `out`
+    face: str = "auto"  # "auto", a track id, or "X,Y" in the picture at `in`
+    boxes: list[Box | None] | None = None  # one a frame of [in, out); null leaves the frame alone
+    leave_alone: list[tuple[Position, Position]] = []
+    duration_mode: DurationMode = "silence"
+    deliver: Literal["overlay", "baked"] = "overlay"
+    codec: Codec | None = None  # None: prores4444 for an overlay, prores422hq for a baked clip
+    matte: bool = False  # also write the matte as a clip of its own
+    dest: str | None = None  # None: the takes folder of the data directory
+
+
+class FacesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="faces",
+                rename={"in_": "in"}):
+    """Find the people in `[in, out)` of `source`: their ids, where they are seen, a thumbnail of each."""
+
+    source: str
+    in_: Position
+    out: Position
+    rate: str | None = None
+
+
+class ProbeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="probe"):
+    """Check a redub request against its files without making anything: what `--dry-run` prints."""
+
+    redub: RedubSpec
+
+
+JobSpec = RedubSpec | FacesSpec | ProbeSpec
+
+
+class JobState(StrEnum):
+    """Where a job stands. `docs/protocol.md` draws the transitions."""
+
+    QUEUED = "queued"
+    HELD = "held"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TRANSITIONS: dict[JobState, frozenset[JobState]] = {
+    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.HELD, JobState.PAUSED, JobState.CANCELLED}),
+    JobState.HELD: frozenset({JobState.QUEUED, JobState.CANCELLED}),
+    JobState.RUNNING: frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED,
+                                 JobState.QUEUED}),  # QUEUED: its worker or server died
+    JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
+    JobState.DONE: frozenset(),
+    JobState.FAILED: frozenset({JobState.QUEUED}),
+    JobState.CANCELLED: frozenset({JobState.QUEUED}),
+}
+"""The one transition table: `to in TRANSITIONS[from_]`."""
+
+FINAL_STATES = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+
+
+class Take(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished result on disk, as every client sees it."""
+
+    take_id: str  # "<job id>-<number>", number from 1
+    path: str
+    sidecar: str
+    frames: int  # handles included
+    rate: tuple[int, int]
+    seed: int
+    engine: str
+    badge: Literal["pass", "look", "fail"]
+    checks: dict[str, Any]  # as in the sidecar; daemon/redub/checks.py names the figures
+    matte: str | None = None
+    verdict: Literal["none", "accepted", "rejected"] = "none"
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a running job is."""
+
+    stage: str  # one of daemon.redub.progress.STAGES
+    done: int  # frames of this stage
+    total: int
+    fraction: float  # of the whole job, 0 to 1
+    eta_s: float | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as every client sees it."""
+
+    job_id: str
+    spec: JobSpec
+    state: JobState
+    priority: int
+    submitted_at: float  # seconds since the epoch
+    submitted_by: str  # "cli", "app", "plugin" or a client's own word
+    attempts: int = 0
+    started_at: float | None = None
+    finished_at: float | None = None
+    progress: Progress | None = None
+    error: ErrorInfo | None = None
+    takes: list[Take] = []
+    result: dict[str, Any] | None = None  # of faces and probe jobs
+
+
+def decode_spec(data: bytes) -> JobSpec:
+    """Read a job spec from JSON and check its values.
+
+    Raises RequestError `job.unknown_field` (naming the nearest known field) or `job.invalid`.
+    """
+    try:
+        raw = msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        raise RequestError("job.invalid", f"The job is not valid JSON: {error}.") from error
+    return spec_from_builtins(raw)
+
+
+def spec_from_builtins(raw: Any) -> JobSpec:
+    """Build a job spec from plain dicts and lists. Raises as `decode_spec`."""
+    if isinstance(raw, dict):
+        raw = {"kind": "redub", **raw}
+        _refuse_unknown_fields(raw)
+    try:
+        spec = msgspec.convert(raw, JobSpec)
+    except msgspec.ValidationError as error:
+        raise RequestError("job.invalid", f"The job is not valid: {error}.") from error
+    check_spec(spec)
+    return spec
+
+
+def check_spec(spec: JobSpec) -> None:
+    """Refuse values that no source could make right. Raises RequestError `job.invalid` or `range.empty`."""
+    if isinstance(spec, ProbeSpec):
+        check_spec(spec.redub)
+        return
+    if isinstance(spec.in_, int) and isinstance(spec.out, int) and spec.out <= spec.in_:
+        raise RequestError("range.empty", f"The range {spec.in_} to {spec.out} holds no frame.")
+    if isinstance(spec, FacesSpec):
+        return
+    for name, low, high in (("takes", 1, 64), ("handles", 0, 100_000), ("seed", 0, 2**63 - 1)):
+        value = getattr(spec, name)
+        if not low <= value <= high:
+            raise RequestError("job.invalid", f"`{name}` is {value}; it must be from {low} to {high}.")
+    if spec.deliver == "overlay" and spec.codec not in (None, "prores4444", "exr"):
+        raise RequestError("job.invalid", f"{spec.codec} cannot hold an overlay; use prores4444 or exr, "
+                                          "or deliver baked.")
+
+
+def _refuse_unknown_fields(raw: dict[str, Any]) -> None:
+    kinds: dict[str, type[msgspec.Struct]] = {"redub": RedubSpec, "faces": FacesSpec, "probe": ProbeSpec}
+    kind = kinds.get(str(raw["kind"]))
+    if kind is None:
+        raise RequestError("job.invalid", f"`kind` is {raw['kind']!r}; it must be one of {', '.join(kinds)}.")
+    known = {"kind", *(field.encode_name for field in msgspec.structs.fields(kind))}
+    for key in raw:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"Did you mean `{near[0]}`?" if near else f"Known fields: {', '.join(sorted(known))}."
+            raise RequestError("job.unknown_field", f"A {raw['kind']} job has no field `{key}`.", hint=hint)
+    if kind is ProbeSpec and isinstance(raw.get("redub"), dict):
+        _refuse_unknown_fields({"kind": "redub", **raw["redub"]})

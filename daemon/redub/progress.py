@@ -1,0 +1,46 @@
+"""How the pipeline tells the worker where it is, and learns that it should stop."""
+
+from typing import Protocol
+
+STAGES = ("probe", "track", "voice", "engine", "deliver", "check")
+"""The stages of a redub job, in order. Their share of the time is learned per machine (daemon/queue)."""
+
+
+class Cancelled(BaseException):
+    """Raised by `Reporter.check` when the job was cancelled or paused; unwinds the whole pipeline.
+
+    Not an Exception, so that no `except Exception` on the way can swallow it.
+    """
+
+
+class Reporter(Protocol):
+    """What the pipeline is given to report to. Every loop over frames calls `frames` for each frame."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Begin a stage of `total` frames."""
+        ...
+
+    def frames(self, done: int) -> None:
+        """Say how many frames of the stage are done, and raise Cancelled if the job should stop."""
+        ...
+
+    def log(self, sentence: str) -> None:
+        """Add a sentence for people to the job's log."""
+        ...
+
+
+class SilentReporter:
+    """A Reporter for tests and scripts: keeps the log, never cancels."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+
+    def stage(self, name: str, total: int) -> None:
+        """Ignore the stage."""
+
+    def frames(self, done: int) -> None:
+        """Ignore the progress."""
+
+    def log(self, sentence: str) -> None:
+        """Keep the sentence."""
+        self.sentences.append(sentence)
