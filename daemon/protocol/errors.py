@@ -82,6 +82,7 @@ ERRORS: dict[str, ErrorKind] = {
     "protocol.too_large": ErrorKind(RequestError, "Send paths instead of media; a message has a size limit."),
     "protocol.unknown_type": ErrorKind(RequestError, "Ask `hello` for the types this daemon knows."),
     "protocol.version": ErrorKind(RequestError, "Update the older of the two sides."),
+    "config.invalid": ErrorKind(RequestError, "Correct the settings file, then try again."),
     # Jobs and takes.
     "job.invalid": ErrorKind(RequestError, "Correct the named field."),
     "job.unknown_field": ErrorKind(RequestError, "Correct or remove the field."),
@@ -111,6 +112,8 @@ ERRORS: dict[str, ErrorKind] = {
     "models.missing": ErrorKind(MachineError, "Run `python3 installer install` to fetch the face models."),
     "daemon.running": ErrorKind(MachineError, "Use the daemon that runs, or stop it with `dubwright daemon stop`."),
     "daemon.unreachable": ErrorKind(MachineError, "Start it with `dubwright daemon start`; its log says why it ended."),
+    "daemon.refused": ErrorKind(MachineError, "Connect as the user who started the daemon, or restart it."),
+    "home.unwritable": ErrorKind(MachineError, "Change its permissions, or set DUBWRIGHT_HOME to another folder."),
     "daemon.queue_broken": ErrorKind(MachineError, "The file was set aside; run `dubwright doctor`."),
     # Ours.
     "worker.died": ErrorKind(InternalError, "Run `dubwright retry`; if it happens again, send the log."),

@@ -1,0 +1,388 @@
+"""Every message on the wire: the envelope, the requests with their replies, and the events.
+
+`docs/protocol.md` is the authority on what they mean; a test holds that page and this file together. Unlike job
+specs, messages ignore fields they do not know, so that an older side can talk to a newer one.
+"""
+
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+
+from daemon.protocol.errors import ErrorInfo
+from daemon.protocol.jobs import Job, JobState, Progress, Take
+
+PROTOCOL_VERSION = 1
+"""The version this side speaks; it rises when a message changes so that an older side would misread it."""
+
+OLDEST_VERSION = 1
+"""The oldest version this side still understands."""
+
+FEATURES = ("faces", "hold", "idempotency_keys", "job_log", "pause", "probe", "reorder", "verdicts")
+"""What this daemon can do beyond submit, watch and cancel; a client asks before it relies on one."""
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+ShortText = Annotated[str, msgspec.Meta(max_length=128)]
+Priority = Annotated[int, msgspec.Meta(ge=-1000, le=1000)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes around every message, in both directions."""
+
+    id: Id
+    type: ShortText
+    version: int
+    parent: ShortText | None = None  # of a reply: the request's id
+    seq: int = 0  # of an event about a job: rises by one with each
+    body: msgspec.Raw = msgspec.Raw(b"\x80")
+
+
+# Requests and their replies.
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True):
+    """Agree on a version, and learn what the daemon can do. The first message of every client."""
+
+    versions: list[int]  # all that the client speaks
+    client: ShortText  # its name: "cli", "app", "plugin" or its own
+    client_version: ShortText = ""
+    features: list[ShortText] = []  # those that the client wants
+
+
+class HelloReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The agreement."""
+
+    version: int  # the highest that both speak
+    features: list[str]  # all that the daemon has
+    missing: list[str]  # wanted by the client, not known to the daemon
+    requests: list[str]  # the types that the daemon answers
+    server_version: str
+    server_pid: int
+
+
+class SubmitJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Put a job on the queue. It is on disk when the reply leaves."""
+
+    spec: Any  # a job spec; strict, checked by daemon.protocol.jobs
+    key: Id | None = None  # the same key twice is one job
+    priority: Priority = 0  # higher runs first
+    submitted_by: ShortText = ""
+    hold: bool = False  # keep it from running until `release_job`
+
+
+class SubmitJobReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The job on the queue; not new when the key was seen before."""
+
+    job: Job
+    is_new: bool
+
+
+class GetJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for one job as it is now."""
+
+    job_id: Id
+
+
+class GetJobReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The job, and the `seq` of the last event that is part of this picture of it."""
+
+    job: Job
+    seq: int
+
+
+class ListJobs(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for jobs: those waiting or running in the order in which they will run, then the newest first."""
+
+    states: list[JobState] = []  # empty: all
+    limit: Count = 10_000
+    offset: Count = 0
+
+
+class ListJobsReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The jobs asked for; each without its takes and result, which `get_job` gives."""
+
+    jobs: list[Job]
+
+
+class CancelJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop a job for good, within a second even while it runs. Its finished chunks are kept for a retry."""
+
+    job_id: Id
+
+
+class PauseJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop a job for now; it goes on from its last complete chunk."""
+
+    job_id: Id
+
+
+class ResumeJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Put a paused job back on the queue."""
+
+    job_id: Id
+
+
+class RetryJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Put a failed or cancelled job back on the queue."""
+
+    job_id: Id
+
+
+class HoldJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Keep a queued job from running."""
+
+    job_id: Id
+
+
+class ReleaseJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Let a held job run."""
+
+    job_id: Id
+
+
+class JobReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The job after the request. A running job that was told to stop may still be `running` here."""
+
+    job: Job
+
+
+class ReorderJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Change when a waiting job runs: its priority, or its place among those of the same priority."""
+
+    job_id: Id
+    priority: Priority | None = None  # None: as it is
+    before: Id | None = None  # run before this job, at that job's priority
+
+
+class JobLog(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for what happened to a job, in sentences for people."""
+
+    job_id: Id
+
+
+class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One sentence of a job's log."""
+
+    at: float  # seconds since the epoch
+    sentence: str
+
+
+class JobLogReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The job's log, oldest first."""
+
+    entries: list[LogEntry]
+
+
+class ListTakes(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for takes, of one job or of all."""
+
+    job_id: Id | None = None
+
+
+class ListTakesReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The takes, oldest first."""
+
+    takes: list[Take]
+
+
+class SetVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Say what the editor thinks of a take; `none` takes it back."""
+
+    take_id: Id
+    verdict: Literal["none", "accepted", "rejected"]
+
+
+class SetVerdictReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The take with its verdict."""
+
+    take: Take
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask how the daemon is."""
+
+
+class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker process."""
+
+    pid: int
+    role: str  # "engine" runs redub jobs, "inspect" faces and probe jobs
+    state: str
+    job_id: str | None = None
+    rss: int | None = None  # resident memory in bytes; None where it cannot be told
+
+
+class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
+    """How the daemon is."""
+
+    server_pid: int
+    version: str
+    protocol: int
+    features: list[str]
+    uptime_s: float
+    endpoint: str
+    workers: list[WorkerInfo]
+    jobs: dict[str, int]  # how many jobs are in each state
+    data: str  # folder of the queue, the checkpoints and, unless a job says otherwise, the takes
+    logs: str  # folder of the logs
+
+
+class Shutdown(msgspec.Struct, frozen=True, kw_only=True):
+    """End the daemon cleanly. Running jobs go back to the queue and go on at the next start."""
+
+
+class ShutdownReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon is ending; it is gone when its lock is free."""
+
+    server_pid: int
+
+
+Request = (
+    Hello
+    | SubmitJob
+    | GetJob
+    | ListJobs
+    | CancelJob
+    | PauseJob
+    | ResumeJob
+    | RetryJob
+    | HoldJob
+    | ReleaseJob
+    | ReorderJob
+    | JobLog
+    | ListTakes
+    | SetVerdict
+    | Status
+    | Shutdown
+)
+
+
+class RequestKind(NamedTuple):
+    """What the table knows of a request type."""
+
+    request: type[msgspec.Struct]
+    reply: type[msgspec.Struct]
+    is_control: bool = False  # clients send it on the control socket
+
+
+REQUESTS: dict[str, RequestKind] = {
+    "hello": RequestKind(Hello, HelloReply),
+    "submit_job": RequestKind(SubmitJob, SubmitJobReply),
+    "get_job": RequestKind(GetJob, GetJobReply),
+    "list_jobs": RequestKind(ListJobs, ListJobsReply),
+    "cancel_job": RequestKind(CancelJob, JobReply, is_control=True),
+    "pause_job": RequestKind(PauseJob, JobReply, is_control=True),
+    "resume_job": RequestKind(ResumeJob, JobReply),
+    "retry_job": RequestKind(RetryJob, JobReply),
+    "hold_job": RequestKind(HoldJob, JobReply),
+    "release_job": RequestKind(ReleaseJob, JobReply),
+    "reorder_job": RequestKind(ReorderJob, JobReply),
+    "job_log": RequestKind(JobLog, JobLogReply),
+    "list_takes": RequestKind(ListTakes, ListTakesReply),
+    "set_verdict": RequestKind(SetVerdict, SetVerdictReply),
+    "status": RequestKind(Status, StatusReply),
+    "shutdown": RequestKind(Shutdown, ShutdownReply, is_control=True),
+}
+"""The one table of requests. A reply's type is the request's with `_reply`, or `error` with an ErrorInfo."""
+
+ERROR_TYPE = "error"
+ERROR_BODY = ErrorInfo
+
+
+# Events.
+
+
+class Subscribed(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription is live: what happens from now on reaches the subscriber."""
+
+    topic: str
+
+
+class JobChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A job was submitted, changed its state, or was reordered."""
+
+    job_id: str
+    job: Job
+
+
+class JobProgressed(msgspec.Struct, frozen=True, kw_only=True):
+    """A running job went on; at least once a second."""
+
+    job_id: str
+    progress: Progress
+
+
+class JobLogged(msgspec.Struct, frozen=True, kw_only=True):
+    """A sentence was added to a job's log."""
+
+    job_id: str
+    at: float
+    sentence: str
+
+
+class TakeAdded(msgspec.Struct, frozen=True, kw_only=True):
+    """A take is finished and on disk."""
+
+    job_id: str
+    take: Take
+
+
+class TakeChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A take was accepted, rejected, or neither again."""
+
+    job_id: str
+    take: Take
+
+
+class WorkerChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker started, took a job, finished it, or ended."""
+
+    worker: WorkerInfo
+
+
+class DaemonStopping(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon is ending cleanly, because it was asked to."""
+
+    server_pid: int
+
+
+Event = (
+    Subscribed
+    | JobChanged
+    | JobProgressed
+    | JobLogged
+    | TakeAdded
+    | TakeChanged
+    | WorkerChanged
+    | DaemonStopping
+)
+
+EVENTS: dict[str, type[msgspec.Struct]] = {
+    "subscribed": Subscribed,
+    "job_changed": JobChanged,
+    "job_progressed": JobProgressed,
+    "job_logged": JobLogged,
+    "take_added": TakeAdded,
+    "take_changed": TakeChanged,
+    "worker_changed": WorkerChanged,
+    "daemon_stopping": DaemonStopping,
+}
+"""The one table of events."""
+
+DAEMON_TOPIC = "daemon/"
+"""Topic of events that are about no job."""
+
+
+def job_topic(job_id: str = "") -> str:
+    """Return the topic of a job's events, or the prefix of every job's; it ends so that none is another's prefix."""
+    return f"job/{job_id}/" if job_id else "job/"
+
+
+def event_topic(event: Event) -> str:
+    """Return the topic an event is published under."""
+    job_id = getattr(event, "job_id", "")
+    return job_topic(job_id) if job_id else DAEMON_TOPIC
+
+
+REQUEST_NAMES = {kind.request: name for name, kind in REQUESTS.items()}
+EVENT_NAMES = {event: name for name, event in EVENTS.items()}
