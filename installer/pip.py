@@ -1,0 +1,82 @@
+"""Runs the environment's pip, shows what it is at, and repairs what an interrupted pip left behind."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from installer.environment import Environment
+from installer.problems import problem_of_pip
+from installer.progress import Progress
+
+QUIET = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off")
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Pip:
+    """The pip of one environment."""
+
+    environment: Environment
+
+    def install(self, requirements: Sequence[str], progress: Progress) -> None:
+        """Install `requirements`. Raises InstallError."""
+        self._run(["install", *QUIET, *requirements], progress)
+
+    def download(self, requirement: str, folder: Path, progress: Progress, *, options: Sequence[str]) -> Path:
+        """Download the one wheel of `requirement` into `folder` and return its path. Raises InstallError."""
+        self._run(["download", *QUIET, "--no-deps", *options, "--dest", str(folder), requirement], progress)
+        return next(folder.glob("*.whl"))
+
+    def forget_half_installed(self) -> None:
+        """Remove the metadata of packages whose files are not all there, so that pip installs them again.
+
+        pip takes a package as installed when it finds METADATA, but it writes the other files first and
+        RECORD last; a pip that was killed in between leaves a package that looks whole and is not.
+        """
+        for metadata in self.environment.site_packages.glob("*.dist-info"):
+            if not _is_whole(metadata):
+                shutil.rmtree(metadata)
+
+    def _run(self, arguments: Sequence[str], progress: Progress) -> None:
+        command = [str(self.environment.python), "-m", "pip", *arguments]
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=self.environment.variables(),
+        )
+        assert process.stdout is not None
+        output = []
+        try:
+            for line in process.stdout:
+                output.append(line.rstrip())
+                progress.detail(line)
+            status = process.wait()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        if status:
+            for line in output[-TAIL_LINES:]:
+                progress.say(f"  {line}")
+            raise problem_of_pip(output)
+
+
+def _is_whole(metadata: Path) -> bool:
+    try:
+        recorded = (metadata / "RECORD").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return all((metadata.parent / name).exists() for name in _recorded_files(recorded))
+
+
+def _recorded_files(record: Sequence[str]) -> Iterator[str]:
+    """Yield the paths of a RECORD file, without compiled files, which may come and go."""
+    for line in record:
+        name = line.rsplit(",", 2)[0].strip('"')
+        if name and not name.endswith(".pyc"):
+            yield name

@@ -1,0 +1,31 @@
+"""Where the installer keeps things. The same folders as `daemon/paths.py`, by the standard library alone."""
+
+import os
+import sys
+from pathlib import Path
+
+CLONE = Path(__file__).resolve().parent.parent
+
+
+def data_folder() -> Path:
+    """Return the folder of takes, queue, models and environment. `DUBWRIGHT_HOME` moves it."""
+    moved = os.environ.get("DUBWRIGHT_HOME")
+    if moved:
+        return Path(moved).expanduser().resolve() / "data"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+        return Path(local) / "dubwright"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "dubwright"
+    shared = os.environ.get("XDG_DATA_HOME", "").strip()
+    return (Path(shared) if shared else Path.home() / ".local" / "share") / "dubwright"
+
+
+def environment_folder() -> Path:
+    """Return the folder of our own virtual environment."""
+    return data_folder() / "environment"
+
+
+def face_models_folder() -> Path:
+    """Return the folder of the two face models."""
+    return data_folder() / "models" / "faces"
