@@ -9,6 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+FOREIGN_VARIABLES = ("PYTHONHOME", "PYTHONPATH")
+"""Variables that would let another Python's packages in."""
+
+
 @dataclass(frozen=True)
 class Environment:
     """A virtual environment with a record of finished steps beside its packages."""
@@ -65,9 +69,7 @@ class Environment:
 
     def variables(self) -> dict[str, str]:
         """Return the process environment in which this environment is the active one."""
-        values = {
-            name: value for name, value in os.environ.items() if name not in ("PYTHONHOME", "PYTHONPATH")
-        }
+        values = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
         values["VIRTUAL_ENV"] = str(self.folder)
         values["PATH"] = str(self.programs) + os.pathsep + values.get("PATH", os.defpath)
         return values

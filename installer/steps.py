@@ -69,8 +69,9 @@ def _problem_of_venv(output: str) -> InstallError:
         )
     if "No space left" in output:
         return InstallError("The disk is full.", "Free about 1 GB, then run the same command again.")
+    reason = (output.strip() or "no reason given").splitlines()[-1]
     return InstallError(
-        f"The environment could not be made: {output.strip().splitlines()[-1] if output.strip() else 'no reason'}",
+        f"The environment could not be made: {reason}",
         "Set DUBWRIGHT_HOME to a folder you may write to, or put the named cause right.",
     )
 
