@@ -81,7 +81,7 @@ def find_paths() -> Paths:
     if home:
         root = Path(home).expanduser().absolute()
         return Paths(root / "data", root / "config", root / "cache", root / "logs", root / "models")
-    import platformdirs  # noqa: PLC0415 - 25 ms that a moved home need not spend
+    import platformdirs  # not at the top: 25 ms that a moved home need not spend
 
     dirs = platformdirs.PlatformDirs(APP_NAME, appauthor=False)
     data = dirs.user_data_path

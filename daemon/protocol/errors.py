@@ -91,30 +91,55 @@ ERRORS: dict[str, ErrorKind] = {
     "job.wrong_state": ErrorKind(RequestError, "See the job's state with `dubwright jobs`."),
     "job.cancelled": ErrorKind(RequestError, "Start it again with `dubwright retry`."),
     "take.not_found": ErrorKind(RequestError, "List the takes with `dubwright takes`."),
-    "range.empty": ErrorKind(RequestError, "Give an out-point after the in-point; the out-point is exclusive."),
+    "range.empty": ErrorKind(
+        RequestError, "Give an out-point after the in-point; the out-point is exclusive."
+    ),
     "range.outside": ErrorKind(RequestError, "Give positions inside the clip."),
-    "timecode.invalid": ErrorKind(RequestError, "Write HH:MM:SS:FF, or HH:MM:SS;FF for drop-frame, or a frame number."),
-    "boxes.invalid": ErrorKind(RequestError, "Give one [x0, y0, x1, y1] or null for each frame of the range."),
+    "timecode.invalid": ErrorKind(
+        RequestError, "Write HH:MM:SS:FF, or HH:MM:SS;FF for drop-frame, or a frame number."
+    ),
+    "boxes.invalid": ErrorKind(
+        RequestError, "Give one [x0, y0, x1, y1] or null for each frame of the range."
+    ),
     # Media.
     "source.missing": ErrorKind(MediaError, "Check the path, or relink the clip."),
-    "source.unreadable": ErrorKind(MediaError, "Play the file in a media player; export it again if it is broken."),
+    "source.unreadable": ErrorKind(
+        MediaError, "Play the file in a media player; export it again if it is broken."
+    ),
     "source.no_video": ErrorKind(MediaError, "Choose a file with a video stream."),
     "source.corrupt": ErrorKind(MediaError, "Export the clip again, or choose a range without the damage."),
     "voice.missing": ErrorKind(MediaError, "Check the path of the voice file."),
-    "voice.unreadable": ErrorKind(MediaError, "Give a sound file; WAV, AIFF, FLAC, MP3, M4A and others are read."),
+    "voice.unreadable": ErrorKind(
+        MediaError, "Give a sound file; WAV, AIFF, FLAC, MP3, M4A and others are read."
+    ),
     "voice.empty": ErrorKind(MediaError, "Give a voice that has sound in the chosen range."),
     "face.none": ErrorKind(MediaError, "Choose a range in which the speaker's face and mouth can be seen."),
-    "face.not_found": ErrorKind(MediaError, "List the faces with `dubwright faces`, then choose one of them."),
+    "face.not_found": ErrorKind(
+        MediaError, "List the faces with `dubwright faces`, then choose one of them."
+    ),
     # This machine.
-    "dest.unwritable": ErrorKind(MachineError, "Choose another folder with --dest, or change its permissions."),
-    "disk.full": ErrorKind(MachineError, "Free some space, then run `dubwright retry`; finished chunks are kept."),
+    "dest.unwritable": ErrorKind(
+        MachineError, "Choose another folder with --dest, or change its permissions."
+    ),
+    "disk.full": ErrorKind(
+        MachineError, "Free some space, then run `dubwright retry`; finished chunks are kept."
+    ),
     "engine.unavailable": ErrorKind(MachineError, "Use --engine rewrite, which needs no weights."),
     "models.missing": ErrorKind(MachineError, "Run `python3 installer install` to fetch the face models."),
-    "daemon.running": ErrorKind(MachineError, "Use the daemon that runs, or stop it with `dubwright daemon stop`."),
-    "daemon.unreachable": ErrorKind(MachineError, "Start it with `dubwright daemon start`; its log says why it ended."),
+    "daemon.running": ErrorKind(
+        MachineError, "Use the daemon that runs, or stop it with `dubwright daemon stop`."
+    ),
+    "daemon.unreachable": ErrorKind(
+        MachineError, "Start it with `dubwright daemon start`; its log says why it ended."
+    ),
     "daemon.refused": ErrorKind(MachineError, "Connect as the user who started the daemon, or restart it."),
-    "home.unwritable": ErrorKind(MachineError, "Change its permissions, or set DUBWRIGHT_HOME to another folder."),
+    "home.unwritable": ErrorKind(
+        MachineError, "Change its permissions, or set DUBWRIGHT_HOME to another folder."
+    ),
     "daemon.queue_broken": ErrorKind(MachineError, "The file was set aside; run `dubwright doctor`."),
+    "daemon.queue_newer": ErrorKind(
+        MachineError, "Update Dubwright, or set DUBWRIGHT_HOME to another folder."
+    ),
     # Ours.
     "worker.died": ErrorKind(InternalError, "Run `dubwright retry`; if it happens again, send the log."),
     "internal": ErrorKind(InternalError, "This is a fault in Dubwright; please send the log."),

@@ -1,7 +1,7 @@
 """Every message on the wire: the envelope, the requests with their replies, and the events.
 
-`docs/protocol.md` is the authority on what they mean; a test holds that page and this file together. Unlike job
-specs, messages ignore fields they do not know, so that an older side can talk to a newer one.
+`docs/protocol.md` is the authority on what they mean; a test holds that page and this file together. Unlike
+job specs, messages ignore fields they do not know, so that an older side can talk to a newer one.
 """
 
 from typing import Annotated, Any, Literal, NamedTuple
@@ -374,7 +374,7 @@ DAEMON_TOPIC = "daemon/"
 
 
 def job_topic(job_id: str = "") -> str:
-    """Return the topic of a job's events, or the prefix of every job's; it ends so that none is another's prefix."""
+    """Return the topic of a job's events, or the prefix of every job's. No topic is the prefix of another."""
     return f"job/{job_id}/" if job_id else "job/"
 
 

@@ -1,0 +1,107 @@
+"""The user's settings: `config.toml` in the configuration folder. The file and each key may be missing.
+
+[server]
+host = "127.0.0.1"    # where the daemon listens; keep it on this machine unless you know why not
+port = 0              # 0: the system chooses free ports; else this one and the two after it
+
+[folders]
+takes = "/path"       # where takes go when a job names no folder
+models = "/path"      # where the models lie
+
+[log]
+level = "info"        # debug, info, warning or error
+"""
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daemon.protocol.errors import RequestError
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """Where the daemon listens."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+@dataclass(frozen=True)
+class FoldersConfig:
+    """Folders that are elsewhere than usual; None: the usual one (daemon/paths.py)."""
+
+    takes: str | None = None
+    models: str | None = None
+
+
+@dataclass(frozen=True)
+class LogConfig:
+    """How much is written to the logs."""
+
+    level: str = "info"
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    folders: FoldersConfig = field(default_factory=FoldersConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+
+
+def load_config(path: Path) -> Config:
+    """Read the settings, or the defaults when there is no file. Raises RequestError `config.invalid`."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Config()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError("config.invalid", f"The settings {path} cannot be read: {error}.") from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RequestError("config.invalid", f"The settings {path} are not valid TOML: {error}.") from error
+    return _config_from(raw, path)
+
+
+def _config_from(raw: dict[str, Any], path: Path) -> Config:
+    _refuse_unknown_keys(raw, Config, path, prefix="")
+    for name, section in Config.__dataclass_fields__.items():
+        if isinstance(raw.get(name), dict):
+            _refuse_unknown_keys(raw[name], type(section.default_factory()), path, prefix=f"{name}.")  # type: ignore[misc]
+    try:
+        config = msgspec.convert(raw, Config)
+    except msgspec.ValidationError as error:
+        raise RequestError("config.invalid", f"The settings {path} are not valid: {error}.") from error
+    _check_values(config, path)
+    return config
+
+
+def _refuse_unknown_keys(raw: dict[str, Any], section: type, path: Path, *, prefix: str) -> None:
+    known = list(section.__dataclass_fields__)
+    for key in raw:
+        if key in known:
+            continue
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.4)
+        hint = f"Did you mean `{prefix}{near[0]}`?" if near else f"Known here: {', '.join(known)}."
+        raise RequestError("config.invalid", f"{path} has an unknown setting `{prefix}{key}`.", hint=hint)
+
+
+def _check_values(config: Config, path: Path) -> None:
+    if not 0 <= config.server.port <= 65533:
+        raise RequestError(
+            "config.invalid", f"{path}: `server.port` is {config.server.port}; it must be from 0 to 65533."
+        )
+    if config.log.level not in LOG_LEVELS:
+        levels = ", ".join(LOG_LEVELS)
+        raise RequestError(
+            "config.invalid", f"{path}: `log.level` is {config.log.level!r}; it must be one of {levels}."
+        )
