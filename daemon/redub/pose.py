@@ -39,8 +39,8 @@ _MIDDLE_TEMPLATE = (
     (0.0, 0.276, -0.416),  # 5
     (0.0, 0.373, -0.435),  # 4
 )
-CROP_SIDE = 1.6  # of the crop square, in eye distances: from just below the eyes to below a dropped chin
-CROP_CENTRE = np.array([0.0, 0.86, 0.0])  # in head space; its depth is that of the cheeks beside the mouth
+CROP_SIDE = 1.72  # of the crop square, in eye distances: from the lower lids to below a dropped chin
+CROP_CENTRE = np.array([0.0, 0.9, 0.2])  # in head space; deep enough that a turned head stays inside
 
 
 def _template() -> np.ndarray:
