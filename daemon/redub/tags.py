@@ -1,0 +1,117 @@
+"""What a file says about its picture beside the samples: colour, timecode, reel, the way it is turned."""
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from av import VideoFrame
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from daemon.protocol.errors import RequestError
+from daemon.redub.segment import can_drop_frames, format_timecode, nominal_rate, parse_timecode
+
+UNSPECIFIED = 2
+"""H.273's number for "unspecified" primaries, transfer and matrix."""
+
+RANGE_UNSPECIFIED, RANGE_TV, RANGE_FULL = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class ColourTags:
+    """How code values become light: the numbers of ITU-T H.273, and FFmpeg's for the range."""
+
+    primaries: int = UNSPECIFIED
+    transfer: int = UNSPECIFIED
+    matrix: int = UNSPECIFIED
+    range: int = RANGE_UNSPECIFIED  # 0 unspecified, 1 tv (16 to 235), 2 full
+
+
+def read_colour(frame: VideoFrame, stream: VideoStream) -> ColourTags:
+    """Return the tags of a decoded frame, filled up from its stream; yuvj formats are full range."""
+    context = stream.codec_context
+    spread = _first(0, frame.color_range, context.color_range)
+    if frame.format.name.startswith("yuvj"):
+        spread = RANGE_FULL
+    matrix = _first(UNSPECIFIED, frame.colorspace, context.colorspace)
+    if matrix == 0 and not frame.format.is_rgb:
+        matrix = UNSPECIFIED
+    return ColourTags(
+        primaries=_first(UNSPECIFIED, frame.color_primaries, context.color_primaries) or UNSPECIFIED,
+        transfer=_first(UNSPECIFIED, frame.color_trc, context.color_trc) or UNSPECIFIED,
+        matrix=matrix,
+        range=spread,
+    )
+
+
+def _first(unset: int, *values: int) -> int:
+    return next((int(value) for value in values if int(value) != unset), unset)
+
+
+def tag_frame(frame: VideoFrame, colour: ColourTags) -> None:
+    """Write the tags on a frame. Some encoders (prores) take them from each frame, not from the stream."""
+    frame.color_primaries = colour.primaries
+    frame.color_trc = colour.transfer
+    frame.colorspace = colour.matrix
+    frame.color_range = colour.range
+
+
+def read_display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
+    """Return the nine numbers that say how to turn or mirror the picture for showing, or None."""
+    data = {side.type.name: side for side in frame.side_data}.get("DISPLAYMATRIX")  # pyright: ignore
+    return struct.unpack("=9i", bytes(data)) if data is not None else None
+
+
+def rotation_of(display_matrix: tuple[int, ...] | None) -> int:
+    """Return the clockwise turn, 0 90 180 or 270 degrees, that makes the stored picture upright."""
+    if display_matrix is None:
+        return 0
+    a, b, _, c, d = display_matrix[:5]
+    if a == 0 and d == 0:
+        return 90 if b > 0 else 270
+    return 180 if a < 0 and d < 0 else 0
+
+
+def read_timecode(container: InputContainer, stream: VideoStream) -> str | None:
+    """Return the timecode of the first frame as the file says it, `;` before the frames if drop-frame."""
+    for metadata in _metadata(container, stream):
+        if text := metadata.get("timecode"):
+            return text.strip()
+    return None
+
+
+def read_reel(container: InputContainer, stream: VideoStream) -> str | None:
+    """Return the reel (tape) name of the clip, or None."""
+    for metadata in _metadata(container, stream):
+        for key in ("reel_name", "reel", "com.apple.quicktime.reel", "tape", "tape_name"):
+            if text := metadata.get(key, "").strip():
+                return text
+    return None
+
+
+def _metadata(container: InputContainer, stream: VideoStream) -> Iterator[Mapping[str, str]]:
+    """Yield what may hold timecode and reel, nearest first, with keys in small letters."""
+    for holder in (stream, *container.streams.data, container):
+        yield {key.lower(): value for key, value in holder.metadata.items()}
+
+
+def conform_timecode(timecode: str | None, source_rate: Fraction, rate: Fraction) -> str | None:
+    """Return the clip's start timecode as it is counted at `rate`; None for no or for a senseless timecode.
+
+    Between rates with another count of frames in a second, the seconds stay and the frames are scaled.
+    """
+    if timecode is None:
+        return None
+    is_drop = timecode[-3:-2] in (";", ".") and can_drop_frames(source_rate)
+    try:
+        count = parse_timecode(timecode if is_drop else timecode.replace(";", ":"), source_rate)
+    except RequestError:
+        return None
+    if nominal_rate(source_rate) == nominal_rate(rate):
+        return format_timecode(count, rate, drop_frame=is_drop and can_drop_frames(rate))
+    if is_drop and can_drop_frames(rate):
+        return format_timecode(round(count * rate / source_rate), rate, drop_frame=True)
+    clock = format_timecode(count, source_rate, drop_frame=is_drop)
+    frames = int(clock[9:]) * nominal_rate(rate) // nominal_rate(source_rate)
+    return f"{clock[:8]}:{frames:02}"
