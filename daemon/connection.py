@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 import zmq
@@ -178,7 +178,7 @@ def write_private(path: Path, data: bytes) -> None:
         raise MachineError("home.unwritable", f"{path} cannot be written: {error.strerror}.") from error
 
 
-def secure_server(socket: "zmq.Socket[bytes]", keys: Keys) -> None:
+def secure_server(socket: "zmq.Socket[Any]", keys: Keys) -> None:
     """Make a socket speak CURVE as the server, to clients that the ZAP handler lets in."""
     socket.curve_server = True
     socket.curve_secretkey = keys.server_secret.encode()

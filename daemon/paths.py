@@ -4,10 +4,12 @@ The folders are the platform's own (platformdirs); `DUBWRIGHT_HOME` moves them a
 and for a portable installation.
 """
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from daemon.config import load_config
 from daemon.protocol.errors import MachineError
 
 APP_NAME = "dubwright"
@@ -23,6 +25,7 @@ class Paths:
     cache: Path
     logs: Path
     models: Path
+    takes: Path  # of jobs that name no `dest`
 
     @property
     def config_file(self) -> Path:
@@ -50,11 +53,6 @@ class Paths:
         return self.data / "queue.sqlite"
 
     @property
-    def takes(self) -> Path:
-        """Return the folder of takes whose job names no `dest`."""
-        return self.data / "takes"
-
-    @property
     def work(self) -> Path:
         """Return the folder of checkpoints, one folder a job."""
         return self.data / "work"
@@ -76,13 +74,28 @@ class Paths:
 
 
 def find_paths() -> Paths:
-    """Return this user's paths, or those under `DUBWRIGHT_HOME` when it is set."""
+    """Return this user's paths, or those under `DUBWRIGHT_HOME` when it is set, as the settings change them.
+
+    Raises RequestError `config.invalid`.
+    """
+    usual = _usual_paths()
+    folders = load_config(usual.config_file).folders
+    return dataclasses.replace(
+        usual,
+        takes=Path(folders.takes).expanduser() if folders.takes else usual.takes,
+        models=Path(folders.models).expanduser() if folders.models else usual.models,
+    )
+
+
+def _usual_paths() -> Paths:
     home = os.environ.get(HOME_VARIABLE)
     if home:
         root = Path(home).expanduser().absolute()
-        return Paths(root / "data", root / "config", root / "cache", root / "logs", root / "models")
+        data, config, cache, logs = (root / name for name in ("data", "config", "cache", "logs"))
+        return Paths(data, config, cache, logs, root / "models", data / "takes")
     import platformdirs  # not at the top: 25 ms that a moved home need not spend
 
     dirs = platformdirs.PlatformDirs(APP_NAME, appauthor=False)
     data = dirs.user_data_path
-    return Paths(data, dirs.user_config_path, dirs.user_cache_path, dirs.user_log_path, data / "models")
+    config, cache, logs = dirs.user_config_path, dirs.user_cache_path, dirs.user_log_path
+    return Paths(data, config, cache, logs, data / "models", data / "takes")

@@ -38,9 +38,10 @@ _envelope_decoder = msgspec.msgpack.Decoder(Envelope)
 
 
 class Addressee(msgspec.Struct):
-    """As much of a broken envelope as is needed to answer it."""
+    """As much of an envelope as tells whose it is, whatever else is wrong with it."""
 
     id: str | None = None
+    parent: str | None = None
 
 
 class Reply(NamedTuple):
@@ -145,6 +146,11 @@ def read_id(data: bytes) -> str | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return message_id[:128] if message_id else None
+
+
+def read_parent(data: bytes) -> str | None:
+    """Return the id of the request that a reply answers."""
+    return _decode(msgspec.msgpack.Decoder(Addressee), data, "reply").parent
 
 
 def version_error(spoken: list[int]) -> RequestError:

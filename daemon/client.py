@@ -1,0 +1,283 @@
+"""The door to the daemon for everything in Python: the command line, the app, the bridge, the tests.
+
+    with Client.connect() as client:
+        job = client.submit(spec)
+        for event in client.watch(job.job_id):
+            ...
+
+Connecting starts a daemon when none runs. A request that gets no answer is sent again under the same id,
+which the daemon carries out once. A daemon that was killed is started again and takes up its queue; one that
+was stopped stays stopped.
+"""
+
+import threading
+import time
+from collections.abc import Collection, Iterator
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import msgspec
+import zmq
+
+import daemon
+from daemon.channel import Channel, ChannelClosedError
+from daemon.connection import Endpoint, load_keys
+from daemon.launch import find_daemon, has_crashed, start_daemon, wait_until_stopped
+from daemon.paths import Paths, find_paths
+from daemon.protocol import messages
+from daemon.protocol.codec import (
+    MAX_REQUEST_BYTES,
+    decode_raw,
+    decode_reply,
+    encode_raw_request,
+    encode_request,
+    new_id,
+    read_parent,
+)
+from daemon.protocol.errors import ErrorInfo, MachineError, RequestError, error_from_info
+from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, Take
+from daemon.protocol.messages import (
+    OLDEST_VERSION,
+    PROTOCOL_VERSION,
+    REQUEST_NAMES,
+    REQUESTS,
+    Envelope,
+    Event,
+    JobChanged,
+    Request,
+    Subscribed,
+    job_topic,
+)
+from daemon.subscription import Subscription
+
+TRIES = 3
+TRY_TIMEOUT_S = 5.0
+TRY_PAUSE_S = 0.1
+
+QUIET_S = 1.0
+"""After this long without an event a watcher asks for the job, in case events were lost."""
+
+Reply = TypeVar("Reply", bound=msgspec.Struct)
+
+
+class Client:
+    """A connection to this home's daemon. Safe to use from several threads."""
+
+    def __init__(self, paths: Paths, *, name: str, start: bool) -> None:
+        self.paths = paths
+        self.daemon: messages.HelloReply | None = None
+        self._name = name
+        self._start = start
+        self._lock = threading.Lock()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._channels: dict[str, Channel] = {}
+
+    @classmethod
+    def connect(cls, *, start: bool = True, name: str = "python", paths: Paths | None = None) -> Self:
+        """Connect to the daemon, starting it first if need be.
+
+        Raises MachineError `daemon.unreachable`, `daemon.refused`; RequestError `protocol.version`; with
+        `start`, whatever kept the daemon from starting.
+        """
+        client = cls(paths or find_paths(), name=name, start=start)
+        try:
+            client.hello()
+        except BaseException:
+            client.close()
+            raise
+        return client
+
+    def close(self) -> None:
+        """Disconnect; the daemon goes on."""
+        self._hang_up()
+        self._context.destroy(linger=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # Requests. Each raises the DubwrightError that the daemon answers with, or `daemon.unreachable`.
+
+    def hello(self, features: Collection[str] = ()) -> messages.HelloReply:
+        """Agree on a version and learn what the daemon can do; `features` are those we would like."""
+        request = messages.Hello(
+            versions=list(range(OLDEST_VERSION, PROTOCOL_VERSION + 1)),
+            client=self._name,
+            client_version=daemon.__version__,
+            features=list(features),
+        )
+        self.daemon = self._ask(request, messages.HelloReply)
+        return self.daemon
+
+    def submit(
+        self,
+        spec: JobSpec | dict[str, Any],
+        *,
+        key: str | None = None,
+        priority: int = 0,
+        hold: bool = False,
+    ) -> Job:
+        """Put a job on the queue and return it. The same `key` and spec again return the same job."""
+        plain = spec if isinstance(spec, dict) else msgspec.to_builtins(spec)
+        request = messages.SubmitJob(
+            spec=plain, key=key or new_id(), priority=priority, submitted_by=self._name, hold=hold
+        )
+        return self._ask(request, messages.SubmitJobReply).job
+
+    def job(self, job_id: str) -> Job:
+        """Return a job with its takes and result."""
+        return self.snapshot(job_id)[0]
+
+    def snapshot(self, job_id: str) -> tuple[Job, int]:
+        """Return a job and the `seq` of the latest event that is part of it."""
+        reply = self._ask(messages.GetJob(job_id=job_id), messages.GetJobReply)
+        return reply.job, reply.seq
+
+    def jobs(self, states: Collection[JobState] = (), *, limit: int = 10_000, offset: int = 0) -> list[Job]:
+        """Return jobs without takes and results: what runs, what waits in its order, then the newest."""
+        request = messages.ListJobs(states=list(states), limit=limit, offset=offset)
+        return self._ask(request, messages.ListJobsReply).jobs
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job for good. A running one is still `running` in the reply, for less than a second."""
+        return self._ask(messages.CancelJob(job_id=job_id), messages.JobReply).job
+
+    def pause(self, job_id: str) -> Job:
+        """Stop a job for now. A running one is still `running` in the reply, for less than a second."""
+        return self._ask(messages.PauseJob(job_id=job_id), messages.JobReply).job
+
+    def resume(self, job_id: str) -> Job:
+        """Put a paused job back on the queue."""
+        return self._ask(messages.ResumeJob(job_id=job_id), messages.JobReply).job
+
+    def retry(self, job_id: str) -> Job:
+        """Put a failed or cancelled job back on the queue; it keeps its finished chunks."""
+        return self._ask(messages.RetryJob(job_id=job_id), messages.JobReply).job
+
+    def hold(self, job_id: str) -> Job:
+        """Keep a queued job from running."""
+        return self._ask(messages.HoldJob(job_id=job_id), messages.JobReply).job
+
+    def release(self, job_id: str) -> Job:
+        """Let a held job run."""
+        return self._ask(messages.ReleaseJob(job_id=job_id), messages.JobReply).job
+
+    def reorder(self, job_id: str, *, priority: int | None = None, before: str | None = None) -> Job:
+        """Give a waiting job another priority, or the place just before another job."""
+        request = messages.ReorderJob(job_id=job_id, priority=priority, before=before)
+        return self._ask(request, messages.JobReply).job
+
+    def job_log(self, job_id: str) -> list[messages.LogEntry]:
+        """Return what happened to a job, oldest first."""
+        return self._ask(messages.JobLog(job_id=job_id), messages.JobLogReply).entries
+
+    def takes(self, job_id: str | None = None) -> list[Take]:
+        """Return the takes of a job, or all, oldest first."""
+        return self._ask(messages.ListTakes(job_id=job_id), messages.ListTakesReply).takes
+
+    def set_verdict(self, take_id: str, verdict: Literal["none", "accepted", "rejected"]) -> Take:
+        """Accept or reject a take, or take that back."""
+        request = messages.SetVerdict(take_id=take_id, verdict=verdict)
+        return self._ask(request, messages.SetVerdictReply).take
+
+    def status(self) -> messages.StatusReply:
+        """Return how the daemon is."""
+        return self._ask(messages.Status(), messages.StatusReply)
+
+    def shutdown(self) -> None:
+        """End the daemon and wait until it is gone."""
+        self._ask(messages.Shutdown(), messages.ShutdownReply)
+        wait_until_stopped(self.paths)
+        self._hang_up()
+
+    def ask_raw(self, name: str, body: Any) -> tuple[Envelope, Any]:
+        """Send a request of any type with a plain body and return the plain reply, be it an error."""
+        message_id = new_id()
+        kind = REQUESTS.get(name)
+        data = encode_raw_request(name, body, message_id=message_id)
+        return decode_raw(self._exchange(data, message_id, is_control=kind is not None and kind.is_control))
+
+    # Events.
+
+    def watch(self, job_id: str) -> Iterator[Event]:
+        """Yield the job as it is, then its events, each once and in order, until it is in a final state."""
+        last_seq = -1
+        with self.subscribe(job_topic(job_id)) as subscription:
+            while True:
+                found = subscription.next(timeout_s=QUIET_S)
+                if found is None or last_seq < 0 or isinstance(found[0], Subscribed):
+                    job, seq = self.snapshot(job_id)
+                    found = JobChanged(job_id=job_id, job=job), seq
+                event, seq = found
+                if seq <= last_seq:
+                    continue
+                last_seq = seq
+                yield event
+                if isinstance(event, JobChanged) and event.job.state in FINAL_STATES:
+                    return
+
+    def subscribe(self, *topics: str) -> Subscription:
+        """Return the events of some topics, as they come."""
+        return Subscription(lambda: self._open(zmq.SUB, "events"), topics)
+
+    # Underneath.
+
+    def _ask(self, request: Request, reply_type: type[Reply]) -> Reply:
+        message_id = new_id()
+        data = encode_request(request, message_id=message_id)
+        is_control = REQUESTS[REQUEST_NAMES[type(request)]].is_control
+        reply = decode_reply(self._exchange(data, message_id, is_control=is_control))
+        if isinstance(reply.body, ErrorInfo):
+            raise error_from_info(reply.body)
+        assert isinstance(reply.body, reply_type), f"{reply.type} is not the reply to {request}"
+        return reply.body
+
+    def _exchange(self, data: bytes, message_id: str, *, is_control: bool) -> bytes:
+        if len(data) > MAX_REQUEST_BYTES:
+            raise RequestError(
+                "protocol.too_large", f"The request has {len(data)} bytes; the limit is {MAX_REQUEST_BYTES}."
+            )
+        why = ""
+        for attempt in range(TRIES):
+            time.sleep(TRY_PAUSE_S * attempt)
+            channel = self._channel("control" if is_control else "requests")
+            try:
+                return channel.exchange(
+                    data, lambda reply: read_parent(reply) == message_id, timeout_s=TRY_TIMEOUT_S
+                )
+            except ChannelClosedError as error:
+                self._hang_up()
+                why = str(error)
+        raise MachineError("daemon.unreachable", f"The daemon does not answer: {why}.")
+
+    def _channel(self, name: Literal["requests", "control"]) -> Channel:
+        with self._lock:
+            if name not in self._channels:
+                self._channels[name] = self._open(zmq.DEALER, name)
+            return self._channels[name]
+
+    def _open(self, kind: int, name: Literal["requests", "control", "events"]) -> Channel:
+        """Connect to where the daemon listens now, starting it if it should run."""
+        endpoint = self._locate()
+        keys = load_keys(self.paths.keys_file)
+        if keys is None:
+            raise MachineError("daemon.refused", f"There are no keys in {self.paths.keys_file}.")
+        return Channel(self._context, kind, getattr(endpoint, name), keys)
+
+    def _locate(self) -> Endpoint:
+        endpoint = find_daemon(self.paths)
+        if endpoint is None and self._start and (self.daemon is None or has_crashed(self.paths)):
+            endpoint = start_daemon(self.paths)
+        if endpoint is None:
+            raise MachineError("daemon.unreachable", "No daemon runs.")
+        return endpoint
+
+    def _hang_up(self) -> None:
+        with self._lock:
+            for channel in self._channels.values():
+                channel.close()
+            self._channels.clear()

@@ -1,0 +1,171 @@
+"""What each request does. One method a request type, of the same name; none waits for a worker.
+
+A handler returns the reply's body or raises a DubwrightError, which becomes an `error` reply.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+import daemon
+from daemon.paths import Paths
+from daemon.protocol import messages
+from daemon.protocol.codec import version_error
+from daemon.protocol.errors import RequestError
+from daemon.protocol.jobs import JobState, spec_from_builtins
+from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION, REQUEST_NAMES, JobReply
+from daemon.queue.store import JobStore
+from daemon.worker.supervisor import Supervisor
+
+
+class Handlers:
+    """Answers requests from the queue and the workers."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        supervisor: Supervisor,
+        *,
+        paths: Paths,
+        endpoint: str,
+        stop: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._supervisor = supervisor
+        self._paths = paths
+        self._endpoint = endpoint
+        self._stop = stop
+        self._started = time.monotonic()
+
+    def answer(self, request: messages.Request) -> msgspec.Struct:
+        """Carry out a request and return the reply's body. Raises DubwrightError."""
+        return getattr(self, REQUEST_NAMES[type(request)])(request)
+
+    def hello(self, request: messages.Hello) -> messages.HelloReply:
+        """Agree on the highest version that both sides speak. Raises RequestError `protocol.version`."""
+        common = [one for one in request.versions if OLDEST_VERSION <= one <= PROTOCOL_VERSION]
+        if not common:
+            raise version_error(request.versions)
+        return messages.HelloReply(
+            version=max(common),
+            features=list(FEATURES),
+            missing=[name for name in request.features if name not in FEATURES],
+            requests=list(messages.REQUESTS),
+            server_version=daemon.__version__,
+            server_pid=os.getpid(),
+        )
+
+    def submit_job(self, request: messages.SubmitJob) -> messages.SubmitJobReply:
+        """Check the spec and put it on the queue. Raises RequestError `job.*`, `range.empty`."""
+        refuse_nul(request.spec)
+        job, is_new = self._store.submit(
+            spec_from_builtins(request.spec),
+            key=request.key,
+            priority=request.priority,
+            submitted_by=request.submitted_by,
+            hold=request.hold,
+        )
+        if is_new:
+            self._supervisor.poke()
+        return messages.SubmitJobReply(job=job, is_new=is_new)
+
+    def get_job(self, request: messages.GetJob) -> messages.GetJobReply:
+        """Return a job and the number of its latest event."""
+        job, seq = self._store.snapshot(request.job_id)
+        return messages.GetJobReply(job=job, seq=seq)
+
+    def list_jobs(self, request: messages.ListJobs) -> messages.ListJobsReply:
+        """Return the jobs in the states asked for."""
+        return messages.ListJobsReply(jobs=self._store.list(request.states, request.limit, request.offset))
+
+    def cancel_job(self, request: messages.CancelJob) -> JobReply:
+        """Cancel a waiting job now, a running one within a second."""
+        job = self._store.get(request.job_id)
+        if job.state == JobState.RUNNING:
+            self._supervisor.cancel(request.job_id)
+            return JobReply(job=self._store.get(request.job_id))
+        return self._moved(request.job_id, JobState.CANCELLED)
+
+    def pause_job(self, request: messages.PauseJob) -> JobReply:
+        """Pause a waiting job now, a running one within a second."""
+        job = self._store.get(request.job_id)
+        if job.state == JobState.RUNNING:
+            self._supervisor.pause(request.job_id)
+            return JobReply(job=self._store.get(request.job_id))
+        return self._moved(request.job_id, JobState.PAUSED)
+
+    def resume_job(self, request: messages.ResumeJob) -> JobReply:
+        """Put a paused job back on the queue."""
+        return self._queued(request.job_id, only_from={JobState.PAUSED})
+
+    def retry_job(self, request: messages.RetryJob) -> JobReply:
+        """Put a failed or cancelled job back on the queue."""
+        return self._queued(request.job_id, only_from={JobState.FAILED, JobState.CANCELLED})
+
+    def hold_job(self, request: messages.HoldJob) -> JobReply:
+        """Keep a queued job from running."""
+        return self._moved(request.job_id, JobState.HELD)
+
+    def release_job(self, request: messages.ReleaseJob) -> JobReply:
+        """Let a held job run."""
+        return self._queued(request.job_id, only_from={JobState.HELD})
+
+    def reorder_job(self, request: messages.ReorderJob) -> JobReply:
+        """Give a waiting job another priority or place."""
+        job = self._store.reorder(request.job_id, priority=request.priority, before=request.before)
+        return JobReply(job=job)
+
+    def job_log(self, request: messages.JobLog) -> messages.JobLogReply:
+        """Return a job's log."""
+        return messages.JobLogReply(entries=self._store.job_log(request.job_id))
+
+    def list_takes(self, request: messages.ListTakes) -> messages.ListTakesReply:
+        """Return the takes of one job, or of all."""
+        if request.job_id is not None:
+            self._store.snapshot(request.job_id)  # an unknown job is an error, not an empty list
+        return messages.ListTakesReply(takes=self._store.takes(request.job_id))
+
+    def set_verdict(self, request: messages.SetVerdict) -> messages.SetVerdictReply:
+        """Accept or reject a take."""
+        return messages.SetVerdictReply(take=self._store.set_verdict(request.take_id, request.verdict))
+
+    def status(self, request: messages.Status) -> messages.StatusReply:
+        """Return how the daemon is."""
+        return messages.StatusReply(
+            server_pid=os.getpid(),
+            version=daemon.__version__,
+            protocol=PROTOCOL_VERSION,
+            features=list(FEATURES),
+            uptime_s=time.monotonic() - self._started,
+            endpoint=self._endpoint,
+            workers=[msgspec.convert(worker, messages.WorkerInfo) for worker in self._supervisor.workers()],
+            jobs=self._store.counts(),
+            data=str(self._paths.data),
+            logs=str(self._paths.logs),
+        )
+
+    def shutdown(self, request: messages.Shutdown) -> messages.ShutdownReply:
+        """Begin to end the daemon; the reply leaves first."""
+        self._stop()
+        return messages.ShutdownReply(server_pid=os.getpid())
+
+    def _moved(self, job_id: str, to: JobState) -> JobReply:
+        """Move a job; one that is there already stays, so that a repeated request does no harm."""
+        job = self._store.get(job_id)
+        return JobReply(job=job if job.state == to else self._store.move(job_id, to))
+
+    def _queued(self, job_id: str, *, only_from: set[JobState]) -> JobReply:
+        """Put a job back on the queue and wake a worker for it."""
+        job = self._store.move(job_id, JobState.QUEUED, only_from=only_from)
+        self._supervisor.poke()
+        return JobReply(job=job)
+
+
+def refuse_nul(value: Any) -> None:
+    """Refuse text with a NUL in it, which no path can hold. Raises RequestError `job.invalid`."""
+    values = value.values() if isinstance(value, dict) else [value]
+    if any(isinstance(item, str) and "\0" in item for item in values):
+        raise RequestError("job.invalid", "A text in the job holds a NUL character.")
