@@ -4,17 +4,14 @@ The first frame is a chunk of its own (it is a latent of its own), then every fo
 the memory; any chunk size computes the same numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from wan_engine.shapes import latent_frames, pixel_frames
 from wan_engine.vae.causal import CausalConv3d, Stream
-
-FRAMES_PER_LATENT = 4
 
 
 @dataclass(frozen=True)
@@ -55,9 +52,9 @@ class VideoCodec(nn.Module):
     ) -> Iterator[Tensor]:
         """Yield normalised latents as they are made: the first alone, then `latents_per_chunk` at a time."""
         check_video(video_BCFHW, self.spatial_stride)
-        stream, latents = Stream(), 1 + (video_BCFHW.shape[2] - 1) // FRAMES_PER_LATENT
+        stream, latents = Stream(), latent_frames(video_BCFHW.shape[2])
         for start, stop in chunk_bounds(latents, latents_per_chunk):
-            frames = video_BCFHW[:, :, pixel_frames(start) : pixel_frames(stop)]
+            frames = video_BCFHW[:, :, max(0, pixel_frames(start)) : pixel_frames(stop)]
             with torch.no_grad():
                 moments = self.conv1(self.encoder(self._enter(frames), stream, tile), stream)
                 latent = self._normalise(moments.chunk(2, dim=1)[0])
@@ -112,11 +109,6 @@ class VideoCodec(nn.Module):
         mean = torch.tensor(self.statistics.mean, dtype=like.dtype, device=like.device)
         std = torch.tensor(self.statistics.std, dtype=like.dtype, device=like.device)
         return mean.view(1, -1, 1, 1, 1), std.reciprocal().view(1, -1, 1, 1, 1)
-
-
-def pixel_frames(latents: int) -> int:
-    """Return how many pixel frames the first `latents` latent frames stand for."""
-    return 1 + FRAMES_PER_LATENT * (latents - 1) if latents else 0
 
 
 def chunk_bounds(latents: int, latents_per_chunk: int) -> list[tuple[int, int]]:

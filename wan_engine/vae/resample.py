@@ -1,7 +1,5 @@
 """Halving and doubling of space and time inside the autoencoders."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from einops import rearrange

@@ -4,8 +4,6 @@ Only the stages at high resolution are tiled. They hold nearly all of the memory
 few convolutions see; the attention over a whole frame stays outside. So tiles change the memory needed, not the result.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction

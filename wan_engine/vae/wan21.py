@@ -3,8 +3,6 @@
 Source: "Wan: Open and Advanced Large-Scale Video Generative Models", section on Wan-VAE (arXiv 2503.20314).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from fractions import Fraction
 

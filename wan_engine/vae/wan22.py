@@ -5,8 +5,6 @@ decoder), and every level has a shortcut without weights, after DC-AE (Chen et a
 space-to-depth going down, duplicating depth-to-space going up.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import torch.nn.functional as F

@@ -1,0 +1,43 @@
+"""What a solver is, and which there are."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from wan_engine.errors import SettingError
+from wan_engine.sampling.dpmpp import DpmPlusPlus
+from wan_engine.sampling.euler import Euler
+from wan_engine.sampling.schedule import UNIPC_SIGMA_MAX, Schedule, make_schedule
+from wan_engine.sampling.unipc import UniPC
+
+SOLVERS = ("unipc", "dpm++", "euler")
+
+
+class Solver(Protocol):
+    """Takes latents from noise to clean, one noise level at a time, remembering what it needs of earlier steps."""
+
+    schedule: Schedule
+    index: int  # steps taken
+
+    def clean(self, latent: Tensor, velocity: Tensor) -> Tensor:
+        """Return the clean latent the network's velocity points to."""
+        ...
+
+    def advance(self, latent: Tensor, clean: Tensor) -> Tensor:
+        """Return the latent at the next noise level, given the clean latent predicted (or edited) at this one."""
+        ...
+
+    def step(self, latent: Tensor, velocity: Tensor) -> Tensor:
+        """Do both."""
+        ...
+
+
+def make_solver(name: str, *, steps: int, shift: float) -> Solver:
+    """Start a run of the named solver on its own schedule. Raises SettingError."""
+    if name == "unipc":
+        return UniPC(make_schedule(steps, shift, sigma_max=UNIPC_SIGMA_MAX))
+    if name == "dpm++":
+        return DpmPlusPlus(make_schedule(steps, shift))
+    if name == "euler":
+        return Euler(make_schedule(steps, shift))
+    raise SettingError(f"There is no solver {name!r}.", hint=f"Choose one of {', '.join(SOLVERS)}.")
