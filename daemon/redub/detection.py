@@ -1,4 +1,4 @@
-"""Where faces are in a picture: the anchors of the short-range detector, its answers decoded, and the tiles it looks at.
+"""Where faces are in a picture: the detector's anchors, its answers decoded, and the tiles it looks at.
 
 Pure arithmetic; the network itself runs in `daemon.redub.mesh`.
 """

@@ -26,7 +26,7 @@ Detail = Callable[[], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """One person over a range: `points` (n, 468, 3) float32 in stored source pixels, one a frame of `frames` (n,).
+    """One person: `points` (n, 468, 3) float32 in stored source pixels, one for each of `frames` (n,).
 
     `pieces` are the provisional ids, as `FaceTracker.update` gave them, that turned out to be this person.
     """
@@ -47,7 +47,7 @@ class FaceTrack:
 
 @dataclass
 class Piece:
-    """A face followed without doubt: the stretch of a track between two losses that position cannot bridge."""
+    """A face followed without doubt: a stretch of a track between losses that position cannot bridge."""
 
     piece_id: int
     last: np.ndarray  # (468, 3) in pixels of the small picture
@@ -99,7 +99,7 @@ class FaceTracker:
     ) -> list[tuple[int, np.ndarray]]:
         """Follow the faces into `frame`; return (provisional id, (468, 3) points in stored pixels) of each.
 
-        `upright_rgb8` is an upright (H, W, 3) picture of about 640 px, `detail` gives a larger one for small faces.
+        `upright_rgb8` is upright, (H, W, 3), about 640 px long; `detail` gives a larger one for small faces.
         """
         picture = _Picture(upright_rgb8, np.asarray(upright_to_stored, np.float64), detail)
         is_cut = self._is_cut(upright_rgb8)
@@ -119,7 +119,7 @@ class FaceTracker:
         ]
 
     def tracks(self) -> list[FaceTrack]:
-        """Return the people seen so far, ids from 1 in the order of screen time times size, points smoothed."""
+        """Return the people seen so far, ids from 1 in order of screen time times size, points smoothed."""
         pieces = [piece for piece in self._pieces if len(piece.frames) >= 2 or len(self._pieces) == 1]
         groups = group_pieces(
             [(np.array(piece.frames), np.stack(piece.points), piece.looks) for piece in pieces]
@@ -133,11 +133,12 @@ class FaceTracker:
 
     def _is_cut(self, picture: np.ndarray) -> bool:
         grey = cv2.cvtColor(cv2.resize(picture, (48, 48), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
-        before, self._thumb = self._thumb, grey.astype(np.float32)
+        now = grey.astype(np.float32)
+        before, self._thumb = self._thumb, now
         if before is None:
             return False
-        plain = np.abs(self._thumb - before).mean()
-        relit = np.abs((self._thumb - self._thumb.mean()) - (before - before.mean())).mean()
+        plain = np.abs(now - before).mean()
+        relit = np.abs((now - now.mean()) - (before - before.mean())).mean()
         return bool(min(plain, 1.3 * relit) > CUT_DIFFERENCE)
 
     def _end_pieces(self) -> None:
@@ -169,7 +170,8 @@ class FaceTracker:
                     and overlap(box_of(older.last), box_of(younger.last)) > 0.5
                 ):
                     younger.is_active = False
-                    younger.frames.pop(), younger.points.pop(), younger.scores.pop()
+                    for history in (younger.frames, younger.points, younger.scores):
+                        history.pop()
         self._pieces = [piece for piece in self._pieces if piece.frames]
 
     def _should_search(self, frame: int, is_urgent: bool) -> bool:

@@ -25,7 +25,7 @@ _TYPICAL_SHAPE = 0.045  # root mean square of mesh proportions, in eye distances
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What a face looks like in one frame: `lab` (48, 48, 3) float32, aligned; `shape` (k, 3) in head space."""
+    """A face in one frame: `lab` (48, 48, 3) float32, the aligned head; `shape` (k, 3) in head space."""
 
     lab: np.ndarray
     shape: np.ndarray
@@ -89,7 +89,7 @@ def shape_distance(looks_a: list[Look], looks_b: list[Look]) -> float:
 
 
 def _face_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the correlation of two upper faces' lightness, local contrast evened out, best over small shifts."""
+    """Return the best correlation of two upper faces, contrast evened out, over small shifts."""
     patch = _even(a[..., 0])[_FACE_ROWS, _FACE_COLUMNS]
     result = cv2.matchTemplate(_even(b[..., 0])[8:32, 9:39], patch, cv2.TM_CCOEFF_NORMED)
     return float(result.max())
@@ -102,7 +102,7 @@ def _even(lightness: np.ndarray) -> np.ndarray:
 
 
 def _colour_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Return the mean CIELAB distance of blurred heads, lightness counted half: light changes more than people."""
+    """Return the mean CIELAB distance of blurred heads; lightness counts half, as light changes more."""
     weights = np.array([0.5, 1.0, 1.0], np.float32)
     small_a, small_b = (
         cv2.resize(lab, (8, 8), interpolation=cv2.INTER_AREA)[:7, 1:7] * weights for lab in (a, b)

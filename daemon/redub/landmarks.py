@@ -39,7 +39,7 @@ RIGID_MIDDLE = (10, 151, 9, 8, 168, 6, 197, 195, 5, 4)
 RIGID = np.array([*(index for pair in RIGID_PAIRS for index in pair), *RIGID_MIDDLE])
 
 # The outline of the lower face, in the order it is drawn.
-LOWER_CHEEK_RIGHT = (187, 215)
+LOWER_CHEEK_RIGHT = (187, 213)
 LOWER_JAW = (172, 136, 150, 149, 176, 148, 152, 377, 400, 378, 379, 365, 397)
-LOWER_CHEEK_LEFT = (435, 411)
+LOWER_CHEEK_LEFT = (433, 411)
 BELOW_NOSE = (426, 393, 164, 167, 206)

@@ -13,9 +13,10 @@ from daemon.redub.landmarks import (
 )
 
 DRAW_SIDE = 160  # the mask is drawn at this size and scaled: its edges are far softer than its pixels
-JAW_ROOM = 0.045  # of the crop: how far beyond the jaw line the mask reaches
-CHIN_ROOM = 0.05  # of the crop: and further below the chin, where a new jaw may drop
-SOFTNESS = 0.03  # of the crop: standard deviation of the edge
+JAW_ROOM = 0.02  # of the crop: how far beyond the jaw line the mask reaches
+CHIN_ROOM = 0.07  # of the crop: and further below the chin, where a new jaw may drop
+ROUNDING = 0.045  # of the crop: standard deviation of the blur that rounds the corners
+SOFT_FROM, SOFT_TO = 0.1, 0.9  # of the blurred shape: where the mask leaves 0 and where it reaches 1
 BORDER = 0.06  # of the crop: where the mask ends before the crop does
 STEADY_S = 0.12
 JAW_REACH_S = 0.3  # the outline holds the lowest jaw of this many seconds to either side
@@ -45,10 +46,14 @@ def draw_mask(outline: np.ndarray, size: int) -> np.ndarray:
     mask = np.zeros((DRAW_SIDE, DRAW_SIDE), np.float32)
     fixed = np.round((outline * DRAW_SIDE - 0.5) * 16).astype(np.int32)
     below = len(LOWER_CHEEK_RIGHT) + len(LOWER_JAW) + len(LOWER_CHEEK_LEFT)
-    for shape in (cv2.convexHull(fixed[1 : below - 1]), fixed):  # the hull mends outlines that a turned head folds
+    for shape in (
+        cv2.convexHull(fixed[1 : below - 1]),
+        fixed,
+    ):  # the hull mends outlines that a turned head folds
         cv2.fillPoly(mask, [shape.reshape(-1, 1, 2)], 1.0, lineType=cv2.LINE_AA, shift=4)
-    mask = cv2.GaussianBlur(mask, (0, 0), SOFTNESS * DRAW_SIDE)
-    mask = np.clip((mask - 0.01) / 0.98, 0.0, 1.0) * _border_window()
+    mask = cv2.GaussianBlur(mask, (0, 0), ROUNDING * DRAW_SIDE)
+    mask = np.clip((mask - SOFT_FROM) / (SOFT_TO - SOFT_FROM), 0.0, 1.0)
+    mask = mask * mask * (3 - 2 * mask) * _border_window()
     return cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR) * _edge_zero(size)
 
 

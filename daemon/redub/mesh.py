@@ -60,7 +60,7 @@ class FaceMesh:
     """Finds faces and follows them. Not safe to share between threads."""
 
     def __init__(self, folder: Path | None = None, *, threads: int = 2) -> None:
-        """Load both networks. Raises MachineError `models.missing` where a file is absent or not the known one."""
+        """Load both networks. Raises MachineError `models.missing` where a file is absent or foreign."""
         folder = models_folder() if folder is None else folder
         detector, mesh = (_verified(folder / name, digest) for name, digest in MODEL_FILES.items())
         self._detector = _Network(detector, threads)
@@ -147,7 +147,7 @@ def _verified(path: Path, digest: str) -> bytes:
 
 
 def _window(centre: np.ndarray, side: float, direction: np.ndarray) -> np.ndarray:
-    """Return the (2, 3) matrix from the mesh's window pixels to the picture's: turned so that the eyes lie level."""
+    """Return the (2, 3) matrix from the mesh's window to the picture, turned so that the eyes lie level."""
     side = max(side, 2.0)
     unit = direction / max(float(np.hypot(*direction)), 1e-6)
     turn = np.array([[unit[0], -unit[1]], [unit[1], unit[0]]]) * (side / MESH_SIDE)

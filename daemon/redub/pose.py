@@ -56,8 +56,9 @@ assert len(TEMPLATE) == len(RIGID) == 2 * len(RIGID_PAIRS) + len(RIGID_MIDDLE)
 def fit_head(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit the template to the rigid ones of (..., 468, 3) points, in the least-squares sense.
 
-    Returns scale (...), rotation (..., 3, 3) and position (..., 3): point = scale * rotation @ head + position.
-    Source: Umeyama, "Least-squares estimation of transformation parameters between two point patterns", 1991.
+    Returns scale (...), rotation (..., 3, 3), position (..., 3): point = scale * rotation @ head + position.
+    Source: Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
+    1991.
     """
     rigid = np.asarray(points, np.float64)[..., RIGID, :]
     middle, template_middle = rigid.mean(axis=-2), TEMPLATE.mean(axis=0)
@@ -72,7 +73,7 @@ def fit_head(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def pose_parameters(points: np.ndarray) -> np.ndarray:
-    """Return (..., 4) of (..., 468, 3) points: the crop's centre x, y, log of its side, and its turn in radians."""
+    """Return (..., 4) of (..., 468, 3) points: the crop's centre x, y, log of its side, turn in radians."""
     scale, rotation, position = fit_head(points)
     centre = scale[..., None] * (rotation @ CROP_CENTRE) + position
     turn = np.arctan2(rotation[..., 1, 0] - rotation[..., 0, 1], rotation[..., 0, 0] + rotation[..., 1, 1])
@@ -80,7 +81,7 @@ def pose_parameters(points: np.ndarray) -> np.ndarray:
 
 
 def pose_from_parameters(parameters: np.ndarray) -> np.ndarray:
-    """Return the (..., 2, 3) matrices from the crop square [0, 1]^2 to pixels that (..., 4) parameters mean."""
+    """Return the (..., 2, 3) matrices from the crop square [0, 1]^2 to pixels of (..., 4) parameters."""
     x, y, log_side, turn = np.moveaxis(np.asarray(parameters, np.float64), -1, 0)
     cos, sin = np.exp(log_side) * np.cos(turn), np.exp(log_side) * np.sin(turn)
     first = np.stack([cos, -sin, x - (cos - sin) / 2], axis=-1)
@@ -98,7 +99,7 @@ def pose_matrix(points: np.ndarray) -> np.ndarray:
 
 
 def crop_matrix(pose: np.ndarray, size: int) -> np.ndarray:
-    """Return the (..., 2, 3) matrix from crop pixels, of a crop of `size`, to what `pose` maps [0, 1]^2 to."""
+    """Return the (..., 2, 3) matrix from the pixels of a crop of `size` to what `pose` maps [0, 1]^2 to."""
     matrix = pose.copy()
     matrix[..., :2] /= size
     matrix[..., 2] += matrix[..., :2] @ np.full(2, 0.5)
