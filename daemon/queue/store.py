@@ -10,40 +10,23 @@ it says carries the attempt it was claimed under, and each claim raises the job'
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from daemon.protocol.errors import ErrorInfo, InternalError, RequestError
-from daemon.protocol.jobs import FINAL_STATES, TRANSITIONS, Job, JobSpec, JobState, Progress, Take
-from daemon.protocol.messages import (
-    Event,
-    JobChanged,
-    JobLogged,
-    JobProgressed,
-    LogEntry,
-    TakeAdded,
-    TakeChanged,
-)
-from daemon.queue.database import open_database, transaction
+from daemon.protocol.jobs import FINAL_STATES, TRANSITIONS, Job, JobSpec, JobState, Take
+from daemon.queue.journal import SEQ_LEAP, StaleAttemptError
 from daemon.queue.order import LISTING, NEXT, place_before
-from daemon.queue.rows import ROLES, job_from, spec_from, take_from, to_json
+from daemon.queue.rows import ROLES, job_from, spec_from, to_json
+from daemon.queue.takes import TakeJournal
+from daemon.queue.timings import TimingJournal
 
 CRASH_LIMIT = 3
 """A job that took this many workers down with it fails."""
 
 LEASE_S = 30.0
 """A running job whose worker says nothing for this long is taken from it."""
-
-SEQ_LEAP = 2**20
-"""Added to a job's event number when its last numbers were only in memory; no job reports as often."""
-
-Listener = Callable[[Event, int], None]
-"""Called with each event and its job's `seq`."""
 
 _SUMMARY = """number, job_id, spec, state, priority, submitted_at, submitted_by, attempt, started_at,
               finished_at, progress, error, NULL AS result, seq"""
@@ -60,10 +43,6 @@ _ON_ENTRY: dict[JobState, str] = {
 """What else changes when a job enters a state."""
 
 
-class StaleAttemptError(Exception):
-    """The job has been taken from this worker; what it says no longer counts."""
-
-
 @dataclass(frozen=True)
 class Claim:
     """A job in a worker's hands, and the attempt that proves it."""
@@ -73,24 +52,8 @@ class Claim:
     spec: JobSpec
 
 
-class JobStore:
-    """The queue of one daemon.
-
-    `broken` is where an unreadable queue was set aside when this one was opened, else None.
-    """
-
-    def __init__(self, path: Path, listener: Listener | None = None) -> None:
-        self.path = path
-        self.listener = listener
-        self._db, self.broken = open_database(path)
-        self._live: dict[
-            str, tuple[int, Progress]
-        ] = {}  # running jobs: event number and progress, newer than disk
-        self._events: list[tuple[Event, int]] = []
-
-    def close(self) -> None:
-        """Close the file; safe to call twice."""
-        self._db.close()
+class JobStore(TakeJournal, TimingJournal):
+    """The queue of one daemon."""
 
     # Jobs come and change.
 
@@ -181,17 +144,18 @@ class JobStore:
                 self._log(db, job_id, sentence)
             return self._changed(db, job_id)
 
-    def release_running(self, *, expired_only: bool = False, spare: Collection[str] = ()) -> list[str]:
-        """Put running jobs that nobody holds back on the queue, uncounted as crashes; return their ids.
+    def recover(self) -> list[str]:
+        """Put every running job back on the queue, uncounted as a crash; return their ids. For the start."""
+        return self._take_back("SELECT * FROM jobs WHERE state = 'running'", ())
 
-        At start that is every running job; later only those whose lease ran out, except `spare`.
-        """
-        now = time.time() if expired_only else float("inf")
+    def sweep(self, spare: Collection[str]) -> list[str]:
+        """Put running jobs whose lease ran out back on the queue, except `spare`; return their ids."""
+        expired = "SELECT * FROM jobs WHERE state = 'running' AND lease_until < ?"
+        return self._take_back(expired, (time.time(),), spare)
+
+    def _take_back(self, question: str, values: tuple[float, ...], spare: Collection[str] = ()) -> list[str]:
         with self._change() as db:
-            found = db.execute(
-                "SELECT * FROM jobs WHERE state = 'running' AND ifnull(lease_until, 0) < ?", (now,)
-            ).fetchall()
-            lost = [row for row in found if row["job_id"] not in spare]
+            lost = [row for row in db.execute(question, values).fetchall() if row["job_id"] not in spare]
             for row in lost:
                 db.execute("UPDATE jobs SET seq = seq + ? WHERE job_id = ?", (SEQ_LEAP, row["job_id"]))
                 self._move(db, row, JobState.QUEUED, crashes=row["crashes"])
@@ -223,13 +187,6 @@ class JobStore:
 
     # A running job's life.
 
-    def report(self, job_id: str, progress: Progress) -> None:
-        """Tell listeners how far a running job is; on disk with the next heartbeat."""
-        seq = self._next_seq(self._db, job_id)
-        self._live[job_id] = (seq, progress)
-        if self.listener is not None:
-            self.listener(JobProgressed(job_id=job_id, progress=progress), seq)
-
     def heartbeat(self, job_id: str, attempt: int) -> None:
         """Renew a running job's lease and keep its progress. Raises StaleAttemptError."""
         _, progress = self._live.get(job_id, (0, None))
@@ -242,23 +199,16 @@ class JobStore:
             if not renewed.rowcount:
                 raise StaleAttemptError(job_id)
 
-    def log(self, job_id: str, sentence: str) -> None:
-        """Add a sentence to a job's log. Raises RequestError `job.not_found`."""
-        with self._change() as db:
-            self._row(db, job_id)
-            self._log(db, job_id, sentence)
-
     # What there is.
 
-    def get(self, job_id: str) -> Job:
-        """Return a job with its takes and result. Raises RequestError `job.not_found`."""
-        return self.snapshot(job_id)[0]
+    def counts(self) -> dict[str, int]:
+        """Return how many jobs are in each state."""
+        found = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+        return {str(state): found.get(state, 0) for state in JobState}
 
-    def snapshot(self, job_id: str) -> tuple[Job, int]:
-        """Return a job and the number of the latest event that is part of it."""
-        row = self._row(self._db, job_id)
-        seq, progress = self._live.get(job_id, (0, None))
-        return job_from(row, self.takes(job_id), progress), max(seq, row["seq"])
+    def waits(self, role: str) -> bool:
+        """Return whether a job waits for a worker of `role`."""
+        return self._db.execute(NEXT, (role,)).fetchone() is not None
 
     def list(self, states: Collection[JobState] = (), limit: int = -1, offset: int = 0) -> list[Job]:
         """Return jobs without takes and results: running, waiting in the order they will run, then ended.
@@ -272,71 +222,7 @@ class JobStore:
         live = self._live
         return [job_from(row, [], live[row["job_id"]][1] if row["job_id"] in live else None) for row in rows]
 
-    def counts(self) -> dict[str, int]:
-        """Return how many jobs are in each state."""
-        found = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
-        return {str(state): found.get(state, 0) for state in JobState}
-
-    def waits(self, role: str) -> bool:
-        """Return whether a job waits for a worker of `role`."""
-        return self._db.execute(NEXT, (role,)).fetchone() is not None
-
-    def job_log(self, job_id: str) -> "list[LogEntry]":
-        """Return a job's log, oldest first. Raises RequestError `job.not_found`."""
-        self._row(self._db, job_id)
-        rows = self._db.execute("SELECT at, sentence FROM job_log WHERE job_id = ? ORDER BY seq", (job_id,))
-        return [LogEntry(at=row["at"], sentence=row["sentence"]) for row in rows]
-
-    # Takes.
-
-    def add_take(self, job_id: str, attempt: int, take: Take) -> None:
-        """Record a take of a running job. Raises StaleAttemptError."""
-        with self._change() as db:
-            row = self._row(db, job_id)
-            if row["state"] != JobState.RUNNING or row["attempt"] != attempt:
-                raise StaleAttemptError(job_id)
-            self._add_take(db, job_id, take)
-
-    def takes(self, job_id: str | None = None) -> "list[Take]":
-        """Return the takes, of one job or of all, oldest first."""
-        where, values = ("", ()) if job_id is None else ("WHERE takes.job_id = ?", (job_id,))
-        rows = self._db.execute(
-            f"""SELECT body FROM takes JOIN jobs USING (job_id) {where} ORDER BY jobs.number, takes.number""",
-            values,
-        )
-        return [take_from(row["body"]) for row in rows]
-
-    def take(self, take_id: str) -> Take:
-        """Return a take. Raises RequestError `take.not_found`."""
-        row = self._db.execute("SELECT body FROM takes WHERE take_id = ?", (take_id,)).fetchone()
-        if row is None:
-            raise RequestError("take.not_found", f"There is no take {take_id}.")
-        return take_from(row["body"])
-
-    def set_verdict(self, take_id: str, verdict: Literal["none", "accepted", "rejected"]) -> Take:
-        """Keep what the editor thinks of a take. Raises RequestError `take.not_found`."""
-        with self._change() as db:
-            take = msgspec.structs.replace(self.take(take_id), verdict=verdict)
-            db.execute("UPDATE takes SET body = ? WHERE take_id = ?", (to_json(take), take_id))
-            job_id = db.execute("SELECT job_id FROM takes WHERE take_id = ?", (take_id,)).fetchone()["job_id"]
-            self._event(db, job_id, TakeChanged(job_id=job_id, take=take))
-            return take
-
     # Inside a transaction.
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """Run the block in a transaction, then tell the listener what happened in it."""
-        self._events.clear()
-        with transaction(self._db) as db:
-            yield db
-        events, self._events = self._events, []
-        for event, _ in events:
-            if isinstance(event, JobChanged) and event.job.state != JobState.RUNNING:
-                self._live.pop(event.job_id, None)
-        if self.listener is not None:
-            for event, seq in events:
-                self.listener(event, seq)
 
     def _move(
         self,
@@ -368,45 +254,6 @@ class JobStore:
             "UPDATE jobs SET seq = max(seq, ?), progress = ifnull(?, progress) WHERE job_id = ?",
             (seq, to_json(progress), row["job_id"]),
         )
-
-    def _changed(self, db: sqlite3.Connection, job_id: str) -> Job:
-        """Number and note the event that a job changed; return the job."""
-        seq = self._next_seq(db, job_id)
-        db.execute("UPDATE jobs SET seq = ? WHERE job_id = ?", (seq, job_id))
-        job = self.get(job_id)
-        self._events.append((JobChanged(job_id=job_id, job=job), seq))
-        return job
-
-    def _log(self, db: sqlite3.Connection, job_id: str, sentence: str) -> None:
-        now = time.time()
-        seq = self._event(db, job_id, JobLogged(job_id=job_id, at=now, sentence=sentence))
-        db.execute("INSERT INTO job_log VALUES (?, ?, ?, ?)", (job_id, seq, now, sentence))
-
-    def _add_take(self, db: sqlite3.Connection, job_id: str, take: Take) -> None:
-        """Record a take; one that is recorded already (its job was run again) stays with its verdict."""
-        number = int(take.take_id.rpartition("-")[2])
-        added = db.execute(
-            "INSERT INTO takes VALUES (?, ?, ?, ?) ON CONFLICT (take_id) DO NOTHING",
-            (take.take_id, job_id, number, to_json(take)),
-        )
-        if added.rowcount:
-            self._event(db, job_id, TakeAdded(job_id=job_id, take=take))
-
-    def _event(self, db: sqlite3.Connection, job_id: str, event: Event) -> int:
-        seq = self._next_seq(db, job_id)
-        db.execute("UPDATE jobs SET seq = ? WHERE job_id = ?", (seq, job_id))
-        self._events.append((event, seq))
-        return seq
-
-    def _next_seq(self, db: sqlite3.Connection, job_id: str) -> int:
-        live, _ = self._live.get(job_id, (0, None))
-        return max(live, self._row(db, job_id)["seq"]) + 1
-
-    def _row(self, db: sqlite3.Connection, job_id: str) -> sqlite3.Row:
-        row = db.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
-        if row is None:
-            raise RequestError("job.not_found", f"There is no job {job_id}.")
-        return row
 
     def _job_of_key(self, db: sqlite3.Connection, key: str, spec: JobSpec) -> Job | None:
         row = db.execute("SELECT job_id, spec FROM jobs WHERE key = ?", (key,)).fetchone()

@@ -1,0 +1,338 @@
+"""Starts the workers, gives them jobs, watches them, and takes the jobs back from those that die.
+
+Two roles: `engine` runs redubs, one at a time; `inspect` looks at shots (faces, probe) and never waits behind
+a redub. Everything happens on the event loop's thread; nothing here waits for a process, except `stop`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon.paths import Paths, find_paths
+from daemon.protocol.errors import ErrorInfo, InternalError
+from daemon.protocol.jobs import Job, JobSpec, JobState, ProbeSpec, RedubSpec
+from daemon.protocol.messages import Event, WorkerChanged, WorkerInfo
+from daemon.queue.eta import JobEta, Sample, fit_costs
+from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
+from daemon.queue.store import Claim, JobStore, StaleAttemptError
+from daemon.worker.child import Child, StopKind, log_tail
+from daemon.worker.messages import Beat, Failed, Finished, Logged, Ready, Report, Stopped
+
+log = logging.getLogger(__name__)
+
+ENGINE, INSPECT = "engine", "inspect"
+ROLES = (ENGINE, INSPECT)
+
+STOP_GRACE_S = 0.6  # from asking a job to stop to killing its worker; the promise to people is 1 s
+SILENCE_S = 30.0  # a busy worker that says nothing for this long hangs
+START_S = 120.0  # imports on a cold disk
+RENEW_S = 5.0  # between two renewals of a lease
+IDLE_S = 60.0  # an `inspect` worker without work ends after this
+TICK_S = 1.0
+SLEEP_GAP_S = 10.0  # a tick this late means that the whole machine slept
+BACKOFF_S = (0.0, 2.0, 10.0, 30.0, 60.0)  # before the next start, after so many that failed in a row
+START_LIMIT = 3  # starts that may fail in a row before a waiting job is told
+
+STOPPED_STATE: dict[StopKind, JobState] = {"cancel": JobState.CANCELLED, "pause": JobState.PAUSED}
+
+
+class Supervisor:
+    """The workers of one daemon. Made and used on the loop's thread.
+
+    `prewarm_s`: start the engine worker that long after `start`, so that the first job finds it warm; None:
+    not before there is a job.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        publish: Callable[[Event, int], None],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        paths: Paths | None = None,
+        prewarm_s: float | None = 1.0,
+    ) -> None:
+        self._store = store
+        self._publish = publish
+        self._loop = loop
+        self._paths = paths or find_paths()
+        self._prewarm_s = prewarm_s
+        self._children: dict[str, Child] = {}
+        self._failed_starts: dict[str, int] = dict.fromkeys(ROLES, 0)
+        self._start_after: dict[str, float] = dict.fromkeys(
+            ROLES, 0.0
+        )  # monotonic time before which no worker is started
+        self._is_stopped = False
+        self._ticked_at = time.monotonic()
+        self._tick_timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Clear what a crash left, begin to watch, and take up what waits."""
+        for folder in doomed_folders(self._store, self._paths.work):
+            self._delete_later(folder)
+        self._tick()
+        if self._prewarm_s is not None:
+            self._loop.call_later(self._prewarm_s, self._start_worker, ENGINE)
+
+    def stop(self) -> None:
+        """End every worker at once; their jobs go back to the queue and keep their finished chunks."""
+        self._is_stopped = True
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        children = list(self._children.values())
+        for child in children:
+            child.kill("The daemon ended.")
+        for child in children:
+            child.wait(2.0)
+            if child.claim is not None:
+                to = STOPPED_STATE.get(child.stopping, JobState.QUEUED) if child.stopping else JobState.QUEUED
+                self._end_job(child, to)
+        self._children.clear()
+
+    def poke(self) -> None:
+        """Look for work: a job came, or became ready."""
+        for role in ROLES:
+            self._fill(role)
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job: at once when it waits, within a second when it runs. Raises RequestError `job.*`."""
+        return self._stop_job(job_id, "cancel")
+
+    def pause(self, job_id: str) -> Job:
+        """Pause a job likewise; its finished chunks are kept. Raises RequestError `job.*`."""
+        return self._stop_job(job_id, "pause")
+
+    def drop_folder(self, job_id: str) -> None:
+        """Delete a job's work folder, in the background."""
+        doomed = doom_folder(self._paths.work / job_id)
+        if doomed is not None:
+            self._delete_later(doomed)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return the workers that live."""
+        return [child.info() for child in self._children.values()]
+
+    # Jobs out.
+
+    def _fill(self, role: str) -> None:
+        """Give the worker of `role` the next job; start the worker when there is none."""
+        if self._is_stopped or not self._store.waits(role):
+            return
+        child = self._children.get(role)
+        if child is None:
+            self._start_worker(role)
+        elif child.state == "idle" and (claim := self._store.claim(role)):
+            self._hand_over(child, claim)
+
+    def _hand_over(self, child: Child, claim: Claim) -> None:
+        spec = claim.spec
+        work = self._paths.work / claim.job_id
+        work.mkdir(parents=True, exist_ok=True)
+        costs = fit_costs(self._store.timings(_engine_of(spec)))
+        takes = spec.takes if isinstance(spec, RedubSpec) else 1
+        child.run(claim, work, JobEta(costs, takes=takes, frames=_frames_of(spec)))
+        self._tell(child)
+
+    def _stop_job(self, job_id: str, kind: StopKind) -> Job:
+        child = self._child_of(job_id)
+        if child is None:
+            job = self._store.move(job_id, STOPPED_STATE[kind])
+            if job.state in NEEDS_NO_FOLDER:
+                self.drop_folder(job_id)
+            return job
+        child.ask_to_stop(kind)
+        self._loop.call_later(STOP_GRACE_S, self._kill_if_running, child, child.claim)
+        return self._store.get(job_id)
+
+    def _kill_if_running(self, child: Child, claim: Claim | None) -> None:
+        if claim is not None and child.claim is claim:
+            child.kill("It did not stop when asked.")
+
+    def _child_of(self, job_id: str) -> Child | None:
+        for child in self._children.values():
+            if child.claim is not None and child.claim.job_id == job_id:
+                return child
+        return None
+
+    # Reports in.
+
+    def _on_report(self, child: Child, report: Report) -> None:
+        child.heard_at = time.monotonic()
+        if isinstance(report, Ready):
+            self._failed_starts[child.role] = 0
+            child.rest()
+            self._tell(child)
+            self._fill(child.role)
+            return
+        if self._is_stopped or child.claim is None or report.attempt != child.claim.attempt:
+            return  # about a job that it no longer holds
+        try:
+            self._take_in(child, child.claim, report)
+        except StaleAttemptError:
+            child.kill("Its job was given to another worker.")
+
+    def _take_in(
+        self, child: Child, claim: Claim, report: Beat | Logged | Finished | Failed | Stopped
+    ) -> None:
+        match report:
+            case Beat():
+                self._progress(child, claim, report)
+            case Logged():
+                self._store.log(claim.job_id, report.sentence)
+            case Finished():
+                self._learn(claim, report)
+                self._end_job(child, JobState.DONE, finished=report)
+            case Failed(error=error):
+                log.warning("Job %s failed: %s %s\n%s", claim.job_id, error.code, error.message, error.detail)
+                self._store.log(claim.job_id, f"{error.message} {error.hint}".strip())
+                self._end_job(child, JobState.FAILED, error=error)
+            case Stopped():
+                self._end_job(child, STOPPED_STATE[child.stopping or "pause"])
+
+    def _progress(self, child: Child, claim: Claim, beat: Beat) -> None:
+        if beat.stage and child.eta is not None:
+            progress = child.eta.update(beat.stage, beat.done, beat.total, beat.megapixels)
+            self._store.report(claim.job_id, progress)
+        if child.heard_at - child.renewed_at >= RENEW_S:
+            child.renewed_at = child.heard_at
+            self._store.heartbeat(claim.job_id, claim.attempt)
+
+    def _end_job(
+        self, child: Child, to: JobState, *, error: ErrorInfo | None = None, finished: Finished | None = None
+    ) -> None:
+        """Move a worker's job to where it ended, and give the worker the next one."""
+        claim = child.claim
+        assert claim is not None
+        takes, result = (finished.takes, finished.result) if finished else ([], None)
+        self._store.move(claim.job_id, to, attempt=claim.attempt, error=error, takes=takes, result=result)
+        if to in NEEDS_NO_FOLDER:
+            self.drop_folder(claim.job_id)
+        child.rest()
+        if not self._is_stopped and child.role in self._children:
+            self._tell(child)
+            self._fill(child.role)
+
+    def _learn(self, claim: Claim, finished: Finished) -> None:
+        """Keep what an undisturbed job cost."""
+        if claim.attempt > 1:
+            return  # it may have gone on from chunks that were there
+        engine = finished.takes[0].engine if finished.takes else _engine_of(claim.spec)
+        samples = [(t.stage, Sample(t.frames, t.megapixels, t.seconds)) for t in finished.timings]
+        self._store.add_timings(engine, samples)
+
+    # Workers come and go.
+
+    def _start_worker(self, role: str) -> None:
+        if self._is_stopped or role in self._children or time.monotonic() < self._start_after[role]:
+            return
+        try:
+            child = Child(
+                role,
+                log=self._worker_log(role),
+                loop=self._loop,
+                on_report=self._on_report,
+                on_exit=self._on_exit,
+            )
+        except OSError as error:
+            self._start_failed(role, f"The worker cannot be started: {error}.")
+            return
+        self._children[role] = child
+        self._tell(child)
+
+    def _on_exit(self, child: Child, status: int) -> None:
+        if self._children.get(child.role) is child:
+            del self._children[child.role]
+        if self._is_stopped:
+            return
+        why = child.epitaph(status)
+        was_starting, claim, stopping = child.state == "starting", child.claim, child.stopping
+        child.state = "ended"
+        if claim is not None:
+            self._lose_job(child, claim, stopping, why)
+        elif status and not was_starting:
+            log.warning("An idle worker ended: %s", why)
+        self._tell(child)
+        if was_starting:
+            self._start_failed(child.role, why)
+        elif child.role == ENGINE and self._prewarm_s is not None:
+            self._start_worker(ENGINE)  # ready for the next job
+        self._fill(child.role)
+
+    def _lose_job(self, child: Child, claim: Claim, stopping: StopKind | None, why: str) -> None:
+        """Take the job back from a dead worker; one that was to stop has now stopped."""
+        try:
+            if stopping is not None:
+                self._end_job(child, STOPPED_STATE[stopping])
+            else:
+                log.warning("Worker %s ended during job %s: %s", child.pid, claim.job_id, why)
+                self._store.lose(claim.job_id, claim.attempt, why)
+        except StaleAttemptError:
+            log.warning("Job %s had been taken from worker %s before.", claim.job_id, child.pid)
+        child.claim = None
+        child.state = "ended"
+
+    def _start_failed(self, role: str, why: str) -> None:
+        """Wait before the next start; after some in a row, tell the job that waits for it."""
+        self._failed_starts[role] += 1
+        count = self._failed_starts[role]
+        self._start_after[role] = time.monotonic() + BACKOFF_S[min(count, len(BACKOFF_S)) - 1]
+        log.error("The %s worker did not start (%s in a row): %s", role, count, why)
+        if count >= START_LIMIT and (claim := self._store.claim(role)):
+            detail = log_tail(self._worker_log(role))
+            error = InternalError("worker.died", f"The worker does not start. {why}", detail=detail).to_info()
+            self._store.log(claim.job_id, error.message)
+            self._store.move(claim.job_id, JobState.FAILED, attempt=claim.attempt, error=error)
+
+    # The watch.
+
+    def _tick(self) -> None:
+        self._tick_timer = self._loop.call_later(
+            TICK_S, self._tick
+        )  # first: what fails below must not end it
+        now = time.monotonic()
+        slept = now - self._ticked_at > SLEEP_GAP_S
+        self._ticked_at = now
+        for child in list(self._children.values()):
+            if slept:
+                child.heard_at = now
+            self._watch(child, now - child.heard_at)
+        held = {child.claim.job_id for child in self._children.values() if child.claim}
+        if self._store.sweep(held):
+            log.warning("Some jobs were marked as running, and no worker had them.")
+        self.poke()
+
+    def _watch(self, child: Child, silence_s: float) -> None:
+        if child.state == "busy" and silence_s > SILENCE_S:
+            child.kill(f"It did not answer for {SILENCE_S:.0f} s.")
+        elif child.state == "starting" and silence_s > START_S:
+            child.kill(f"It was not ready after {START_S:.0f} s.")
+        elif child.state == "idle" and child.role == INSPECT and silence_s > IDLE_S:
+            child.close()
+
+    # Small things.
+
+    def _tell(self, child: Child) -> None:
+        self._publish(WorkerChanged(worker=child.info()), 0)
+
+    def _worker_log(self, role: str) -> Path:
+        return self._paths.logs / f"worker-{role}.log"
+
+    def _delete_later(self, folder: Path) -> None:
+        self._loop.run_in_executor(None, delete_folder, folder)
+
+
+def _engine_of(spec: JobSpec) -> str:
+    """Return the name under which a job's costs are kept."""
+    if isinstance(spec, RedubSpec):
+        return spec.engine
+    return "probe" if isinstance(spec, ProbeSpec) else "faces"
+
+
+def _frames_of(spec: JobSpec) -> int | None:
+    """Return the length of a job's range when the spec has it in frames."""
+    ranged = spec.redub if isinstance(spec, ProbeSpec) else spec
+    if isinstance(ranged.in_, int) and isinstance(ranged.out, int):
+        return ranged.out - ranged.in_
+    return None
