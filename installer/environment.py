@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-
 FOREIGN_VARIABLES = ("PYTHONHOME", "PYTHONPATH")
 """Variables that would let another Python's packages in."""
 
