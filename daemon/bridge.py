@@ -1,9 +1,9 @@
 """`python -m daemon.bridge`: the daemon for programs that can only start a process and read and write lines.
 
-Each line in is a JSON object `{"id": ..., "type": ..., "body": {...}}` with a request of docs/protocol.md. Each
-line out is one too: a reply has the request's id as `parent`, an event has a `seq`. `subscribe` is the bridge's
-own request: from its reply on, events come too. A line that is not such an object is answered with an error.
-The bridge ends when its input does or its parent is gone; the daemon goes on.
+Each line in is a JSON object `{"id": ..., "type": ..., "body": {...}}` with a request of docs/protocol.md.
+Each line out is one too: a reply has the request's id as `parent`, an event has a `seq`. `subscribe` is the
+bridge's own request: from its reply on, events come too. A line that is not such an object is answered with
+an error. The bridge ends when its input does or its parent is gone; the daemon goes on.
 """
 
 import os
@@ -16,9 +16,10 @@ import msgspec
 from daemon.client import Client
 from daemon.protocol.codec import MAX_REQUEST_BYTES, check_nesting
 from daemon.protocol.errors import DubwrightError, RequestError
-from daemon.protocol.messages import DAEMON_TOPIC, EVENT_NAMES, PROTOCOL_VERSION, job_topic
+from daemon.protocol.messages import DAEMON_TOPIC, EVENT_NAMES, job_topic
 
 PARENT_CHECK_S = 1.0
+LISTEN_S = 0.1  # how long the end of the bridge may wait for its listener
 
 
 class Line(msgspec.Struct):
@@ -49,8 +50,8 @@ class Bridge:
                     self._answer(line)
         finally:
             self._ending.set()
-            if self._listener is not None:
-                self._listener.join()
+            if (listener := self._listener) is not None:
+                listener.join()
             if self._client is not None:
                 self._client.close()
 
@@ -74,22 +75,31 @@ class Bridge:
 
     def _subscribe(self, parent: str | int | None) -> None:
         self._connected()
-        if self._listener is None:
-            self._listener = threading.Thread(target=self._pass_events, name="events", daemon=True)
-            self._listener.start()
-        self._write({"parent": parent, "type": "subscribe_reply", "body": {"version": PROTOCOL_VERSION}})
+        if self._listener is not None:
+            self._write({"parent": parent, "type": "subscribe_reply", "body": {}})
+            return
+        self._listener = threading.Thread(
+            target=self._pass_events, args=(parent,), name="events", daemon=True
+        )
+        self._listener.start()
 
-    def _pass_events(self) -> None:
-        """Write each event as a line until the bridge ends or the daemon was stopped."""
+    def _pass_events(self, parent: str | int | None) -> None:
+        """Reply once the subscription is live; then write each event until the bridge or the daemon ends."""
+        is_live = False
         try:
             with self._connected().subscribe(job_topic(), DAEMON_TOPIC) as subscription:
                 while not self._ending.is_set():
-                    found = subscription.next(timeout_s=0.1)
-                    if found is not None:
-                        event, seq = found
-                        self._write({"type": EVENT_NAMES[type(event)], "seq": seq, "body": event})
+                    found = subscription.next(timeout_s=LISTEN_S)
+                    if found is None:
+                        continue
+                    event, seq = found
+                    if not is_live:
+                        self._write({"parent": parent, "type": "subscribe_reply", "body": {}})
+                        is_live = True
+                    self._write({"type": EVENT_NAMES[type(event)], "seq": seq, "body": event})
         except DubwrightError as error:
-            self._write({"parent": None, "type": "error", "body": error.to_info()})
+            unanswered = None if is_live else parent
+            self._write({"parent": unanswered, "type": "error", "body": error.to_info()})
         finally:
             self._listener = None
 

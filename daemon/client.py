@@ -155,7 +155,7 @@ class Client:
         return self._ask(messages.ResumeJob(job_id=job_id), messages.JobReply).job
 
     def retry(self, job_id: str) -> Job:
-        """Put a failed or cancelled job back on the queue; it keeps its finished chunks."""
+        """Put a failed or cancelled job back on the queue; a failed one keeps its finished chunks."""
         return self._ask(messages.RetryJob(job_id=job_id), messages.JobReply).job
 
     def hold(self, job_id: str) -> Job:

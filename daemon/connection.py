@@ -5,6 +5,7 @@ endpoint (libzmq). Its keys and its clients' key lie in one file that only the o
 read it is a client, everyone else is refused by the ZAP handler.
 """
 
+import errno
 import os
 import stat
 import sys
@@ -175,7 +176,8 @@ def write_private(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(name, path)
     except OSError as error:
-        raise MachineError("home.unwritable", f"{path} cannot be written: {error.strerror}.") from error
+        code = "disk.full" if error.errno == errno.ENOSPC else "home.unwritable"
+        raise MachineError(code, f"{path} cannot be written: {error.strerror}.") from error
 
 
 def secure_server(socket: "zmq.Socket[Any]", keys: Keys) -> None:

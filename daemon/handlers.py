@@ -14,8 +14,8 @@ import daemon
 from daemon.paths import Paths
 from daemon.protocol import messages
 from daemon.protocol.codec import version_error
-from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import JobState, spec_from_builtins
+from daemon.protocol.errors import ErrorInfo, MachineError, RequestError
+from daemon.protocol.jobs import Job, JobState, spec_from_builtins
 from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION, REQUEST_NAMES, JobReply
 from daemon.queue.store import JobStore
 from daemon.worker.supervisor import Supervisor
@@ -83,19 +83,11 @@ class Handlers:
 
     def cancel_job(self, request: messages.CancelJob) -> JobReply:
         """Cancel a waiting job now, a running one within a second."""
-        job = self._store.get(request.job_id)
-        if job.state == JobState.RUNNING:
-            self._supervisor.cancel(request.job_id)
-            return JobReply(job=self._store.get(request.job_id))
-        return self._moved(request.job_id, JobState.CANCELLED)
+        return self._unless_there(request.job_id, JobState.CANCELLED, self._supervisor.cancel)
 
     def pause_job(self, request: messages.PauseJob) -> JobReply:
         """Pause a waiting job now, a running one within a second."""
-        job = self._store.get(request.job_id)
-        if job.state == JobState.RUNNING:
-            self._supervisor.pause(request.job_id)
-            return JobReply(job=self._store.get(request.job_id))
-        return self._moved(request.job_id, JobState.PAUSED)
+        return self._unless_there(request.job_id, JobState.PAUSED, self._supervisor.pause)
 
     def resume_job(self, request: messages.ResumeJob) -> JobReply:
         """Put a paused job back on the queue."""
@@ -107,7 +99,9 @@ class Handlers:
 
     def hold_job(self, request: messages.HoldJob) -> JobReply:
         """Keep a queued job from running."""
-        return self._moved(request.job_id, JobState.HELD)
+        return self._unless_there(
+            request.job_id, JobState.HELD, lambda job_id: self._store.move(job_id, JobState.HELD)
+        )
 
     def release_job(self, request: messages.ReleaseJob) -> JobReply:
         """Let a held job run."""
@@ -141,10 +135,11 @@ class Handlers:
             features=list(FEATURES),
             uptime_s=time.monotonic() - self._started,
             endpoint=self._endpoint,
-            workers=[msgspec.convert(worker, messages.WorkerInfo) for worker in self._supervisor.workers()],
+            workers=self._supervisor.workers(),
             jobs=self._store.counts(),
             data=str(self._paths.data),
             logs=str(self._paths.logs),
+            problems=self._problems(),
         )
 
     def shutdown(self, request: messages.Shutdown) -> messages.ShutdownReply:
@@ -152,10 +147,17 @@ class Handlers:
         self._stop()
         return messages.ShutdownReply(server_pid=os.getpid())
 
-    def _moved(self, job_id: str, to: JobState) -> JobReply:
+    def _problems(self) -> list[ErrorInfo]:
+        aside = self._store.broken
+        if aside is None:
+            return []
+        message = f"The queue could not be read; it was set aside as {aside}, and a new one was begun."
+        return [MachineError("daemon.queue_broken", message).to_info()]
+
+    def _unless_there(self, job_id: str, to: JobState, move: Callable[[str], Job]) -> JobReply:
         """Move a job; one that is there already stays, so that a repeated request does no harm."""
         job = self._store.get(job_id)
-        return JobReply(job=job if job.state == to else self._store.move(job_id, to))
+        return JobReply(job=job if job.state == to else move(job_id))
 
     def _queued(self, job_id: str, *, only_from: set[JobState]) -> JobReply:
         """Put a job back on the queue and wake a worker for it."""

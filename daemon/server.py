@@ -41,7 +41,7 @@ from daemon.protocol.codec import (
     read_id,
 )
 from daemon.protocol.errors import DubwrightError, InternalError, MachineError, RequestError
-from daemon.protocol.messages import PROTOCOL_VERSION, DaemonStopping
+from daemon.protocol.messages import PROTOCOL_VERSION, REQUESTS, DaemonStopping
 from daemon.queue.store import JobStore
 from daemon.worker.supervisor import Supervisor
 
@@ -76,42 +76,46 @@ class Server:
         """
         self._paths.endpoint_file.unlink(missing_ok=True)  # of a daemon that was killed
         keys = load_or_make_keys(self._paths.keys_file)
-        with self._sockets(keys) as (requests, control, events), contextlib.ExitStack() as stack:
+        with self._sockets(keys) as (requests, control, events), contextlib.ExitStack() as at_end:
             bus = EventBus(events)
-            store = JobStore(self._paths.queue_file, bus.publish)
-            stack.callback(store.close)
+            store = self._open_store(bus)
+            at_end.callback(store.close)
+            supervisor = Supervisor(store, bus.publish, asyncio.get_running_loop(), paths=self._paths)
+            at_end.callback(supervisor.stop)
             endpoint = _endpoint_of(requests, control, events)
-            supervisor = Supervisor(store, bus.publish, asyncio.get_running_loop())
             handlers = Handlers(
                 store, supervisor, paths=self._paths, endpoint=endpoint.requests, stop=self._stopping.set
             )
-            stack.callback(self._paths.endpoint_file.unlink, missing_ok=True)
             write_endpoint(self._paths.endpoint_file, endpoint)
+            at_end.callback(self._paths.endpoint_file.unlink, missing_ok=True)  # else we would seem killed
             self._stop_on_signals()
-            await self._serve(handlers, supervisor, bus, (requests, control), lambda: ready(endpoint))
+            supervisor.start()
+            ready(endpoint)
+            log.info("Ready, process %d, on %s.", os.getpid(), endpoint.requests)
+            await self._serve(handlers, bus, (requests, control))
+            log.info("Stopping.")
+            bus.publish(DaemonStopping(server_pid=os.getpid()))
+
+    def _open_store(self, bus: EventBus) -> JobStore:
+        """Open the queue and take back the jobs of a daemon that was killed."""
+        store = JobStore(self._paths.queue_file, bus.publish)
+        if store.broken is not None:
+            log.error("The queue could not be read; it was set aside as %s.", store.broken)
+        taken_back = store.recover()
+        if taken_back:
+            log.warning("The last daemon was killed; %d jobs go on.", len(taken_back))
+        return store
 
     async def _serve(
-        self,
-        handlers: Handlers,
-        supervisor: Supervisor,
-        bus: EventBus,
-        sockets: tuple[zmq.asyncio.Socket, ...],
-        ready: Callable[[], None],
+        self, handlers: Handlers, bus: EventBus, sockets: tuple[zmq.asyncio.Socket, ...]
     ) -> None:
+        """Answer requests until the daemon is told to stop."""
         async with asyncio.TaskGroup() as tasks:
             running = [tasks.create_task(self._answer_all(socket, handlers)) for socket in sockets]
             running.append(tasks.create_task(bus.greet_subscribers()))
-            supervisor.start()
-            ready()
-            log.info("Ready, process %d.", os.getpid())
-            try:
-                await self._stopping.wait()
-            finally:
-                log.info("Stopping.")
-                bus.publish(DaemonStopping(server_pid=os.getpid()))
-                supervisor.stop()
-                for task in running:
-                    task.cancel()
+            await self._stopping.wait()
+            for task in running:
+                task.cancel()
 
     async def _answer_all(self, socket: zmq.asyncio.Socket, handlers: Handlers) -> None:
         """Answer what comes in on a socket, one message a turn of the loop, so that no socket starves."""
@@ -145,12 +149,11 @@ class Server:
             log.exception("The request %.40s failed.", envelope.type)
             slip = InternalError("internal", f"The request {envelope.type[:40]} failed: {error}.")
             return encode_error(slip.to_info(), parent=envelope.id)
-        self._remember(seen, envelope.type, reply)
+        if not REQUESTS[envelope.type].only_reads:
+            self._remember(seen, reply)
         return reply
 
-    def _remember(self, seen: tuple[str, bytes], name: str, reply: bytes) -> None:
-        if name.startswith(("get_", "list_", "status", "hello", "job_log")):
-            return
+    def _remember(self, seen: tuple[str, bytes], reply: bytes) -> None:
         self._replies[seen] = reply
         if len(self._replies) > REMEMBERED_REPLIES:
             self._replies.popitem(last=False)

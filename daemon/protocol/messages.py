@@ -105,7 +105,7 @@ class ListJobsReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CancelJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Stop a job for good, within a second even while it runs. Its finished chunks are kept for a retry."""
+    """Stop a job for good, within a second even while it runs. Its finished chunks are dropped."""
 
     job_id: Id
 
@@ -123,7 +123,7 @@ class ResumeJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RetryJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Put a failed or cancelled job back on the queue."""
+    """Put a failed or cancelled job back on the queue. A failed one goes on from its last complete chunk."""
 
     job_id: Id
 
@@ -225,6 +225,7 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     jobs: dict[str, int]  # how many jobs are in each state
     data: str  # folder of the queue, the checkpoints and, unless a job says otherwise, the takes
     logs: str  # folder of the logs
+    problems: list[ErrorInfo] = []  # that a person should look at; `dubwright doctor` shows them
 
 
 class Shutdown(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,13 +264,14 @@ class RequestKind(NamedTuple):
     request: type[msgspec.Struct]
     reply: type[msgspec.Struct]
     is_control: bool = False  # clients send it on the control socket
+    only_reads: bool = False  # answering it twice does no harm
 
 
 REQUESTS: dict[str, RequestKind] = {
-    "hello": RequestKind(Hello, HelloReply),
+    "hello": RequestKind(Hello, HelloReply, only_reads=True),
     "submit_job": RequestKind(SubmitJob, SubmitJobReply),
-    "get_job": RequestKind(GetJob, GetJobReply),
-    "list_jobs": RequestKind(ListJobs, ListJobsReply),
+    "get_job": RequestKind(GetJob, GetJobReply, only_reads=True),
+    "list_jobs": RequestKind(ListJobs, ListJobsReply, only_reads=True),
     "cancel_job": RequestKind(CancelJob, JobReply, is_control=True),
     "pause_job": RequestKind(PauseJob, JobReply, is_control=True),
     "resume_job": RequestKind(ResumeJob, JobReply),
@@ -277,16 +279,15 @@ REQUESTS: dict[str, RequestKind] = {
     "hold_job": RequestKind(HoldJob, JobReply),
     "release_job": RequestKind(ReleaseJob, JobReply),
     "reorder_job": RequestKind(ReorderJob, JobReply),
-    "job_log": RequestKind(JobLog, JobLogReply),
-    "list_takes": RequestKind(ListTakes, ListTakesReply),
+    "job_log": RequestKind(JobLog, JobLogReply, only_reads=True),
+    "list_takes": RequestKind(ListTakes, ListTakesReply, only_reads=True),
     "set_verdict": RequestKind(SetVerdict, SetVerdictReply),
-    "status": RequestKind(Status, StatusReply),
+    "status": RequestKind(Status, StatusReply, only_reads=True),
     "shutdown": RequestKind(Shutdown, ShutdownReply, is_control=True),
 }
 """The one table of requests. A reply's type is the request's with `_reply`, or `error` with an ErrorInfo."""
 
 ERROR_TYPE = "error"
-ERROR_BODY = ErrorInfo
 
 
 # Events.
