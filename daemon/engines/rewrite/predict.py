@@ -1,0 +1,270 @@
+"""What mouth a voice asks for: learned from the actor's own picture and sound, or a general rule where there is none.
+
+The sound around each frame (sound.py) is taken to the mouth's measures (shape.py) by kernel and linear ridge
+regression together; how far each measure can be trusted is found by leaving out an eighth of the footage at a time.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from daemon.engines.engine import Material
+from daemon.engines.rewrite.shape import measure, read_heads
+from daemon.engines.rewrite.sound import (
+    SAMPLE_RATE,
+    Scale,
+    Sound,
+    analyse,
+    common_floor,
+    feature_scale,
+    frame_features,
+    frame_times,
+    relate,
+)
+
+APERTURE_SHIFT = 0.012  # eye distances; added before the logarithm so that closed lips are finite
+_MIN_TRAINING_S = 2.5
+_MIN_SKILL = 0.12  # correlation on left-out footage below which the source's sound teaches nothing
+_MAX_ROWS = 900
+_FOLDS = 8
+_SMILE_S = 0.2
+_DRIFT_S = 0.5
+_FULL_SKILL = 0.25  # correlation from which on the general rule has no say
+_SMILE_SHARE = 0.5
+_KERNELS = ((0.1, 1.0), (0.5, 0.3))  # width of the kernel (1 / mean squared distance), ridge
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Frames to learn from: `times_s` (n,) in `sound`, and their `measures` (n, 5)."""
+
+    sound: np.ndarray  # 16 kHz mono
+    times_s: np.ndarray
+    measures: np.ndarray
+    rate: Fraction
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The measures a voice asks for: `values` (n, 5), aperture as a logarithm (`to_log`), of the actor's own spread.
+
+    `skill` (5,) is the correlation on left-out footage, `context` (n, d) and `lesson_context` (m, d) what is heard
+    around each frame of the voice and of the lesson; `is_learned` False means the general rule was used.
+    """
+
+    values: np.ndarray
+    skill: np.ndarray
+    context: np.ndarray | None
+    lesson_context: np.ndarray | None
+    is_learned: bool
+
+
+def to_log(aperture: np.ndarray) -> np.ndarray:
+    """Return the logarithm of an aperture in eye distances; small openings weigh as much as large ones."""
+    return np.log(np.maximum(aperture, 0) + APERTURE_SHIFT)
+
+
+def from_log(value: np.ndarray) -> np.ndarray:
+    """Undo `to_log`."""
+    return np.maximum(np.exp(value) - APERTURE_SHIFT, 0)
+
+
+def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int) -> Prediction:
+    """Return the measures that `voice` asks for in `count` frames from its first sample on."""
+    times_s = frame_times(count, rate)
+    if lesson is None or len(lesson.times_s) < _MIN_TRAINING_S * lesson.rate:
+        return general_rule(voice, rate, count)
+    heard, said = analyse(lesson.sound), analyse(voice)
+    if heard.active_s < _MIN_TRAINING_S or not said.active.any():
+        return general_rule(voice, rate, count)
+    floor = common_floor([heard, said])
+    heard, said = relate(heard, floor), relate(said, floor)
+    scale = feature_scale(heard, lesson.times_s)
+    learned, asked = frame_features(heard, lesson.times_s, scale), frame_features(said, times_s, scale)
+    targets = _targets(lesson)
+    rows = _thin(len(learned))
+    left_out = _leave_out(learned[rows], targets[rows])
+    skill = _skill(left_out, targets[rows], lesson.times_s[rows])
+    if skill[0] < _MIN_SKILL:
+        return general_rule(voice, rate, count)
+    values = _fit(learned[rows], targets[rows])(asked)
+    gain = np.clip(targets.std(axis=0) / (left_out.std(axis=0) + 1e-6), 1.0, 3.0)
+    is_speech = _at(said.active.astype(float), times_s) > 0.5
+    values = _restore_spread(values, targets, gain, is_speech=is_speech)
+    values[:, 0] = _lean_on_rule(values[:, 0], general_rule(voice, rate, count).values[:, 0], float(skill[0]), is_speech)
+    return Prediction(values, np.clip(skill, 0, 1), asked, learned, is_learned=True)
+
+
+def predict_aperture(material: Material | None, voice: np.ndarray, rate: Fraction, frames: int) -> np.ndarray:
+    """Return (frames,) the inner-lip aperture, in eye distances, that `voice` (16 kHz mono) asks for.
+
+    Learned from `material` where its sound and picture allow, else from a general rule, whose scale is arbitrary.
+    """
+    lesson = read_lesson(material, rate) if material is not None else None
+    return from_log(predict(lesson, voice, rate, frames).values[:, 0])
+
+
+def read_lesson(material: Material, rate: Fraction) -> Lesson | None:
+    """Return what the material's picture and sound teach, or None where there is no sound or no face."""
+    seen = np.array([frame in material.frames for frame in material.track.frames.tolist()], bool)
+    if material.sound is None or not seen.any():
+        return None
+    measures = measure(read_heads(material.track.points[seen]).shapes)
+    times_s = (material.track.frames[seen] - material.frames.start) * float(1 / rate)
+    return Lesson(material.sound, times_s, measures, rate)
+
+
+def general_rule(voice: np.ndarray, rate: Fraction, count: int) -> Prediction:
+    """Return what most mouths would do: open with the energy of vowels, close in dips and silence, narrow when the
+    spectrum lies low (rounded vowels). Measures are deviations of unit size; aperture is a logarithm."""
+    times_s = frame_times(count, rate)
+    said = analyse(voice)
+    values = np.zeros((count, 5))
+    if not said.active.any():
+        values[:, 0] = np.log(APERTURE_SHIFT)
+        return Prediction(values, np.zeros(5), None, None, is_learned=False)
+    openness = _at(_openness(said), times_s)
+    values[:, 0] = to_log(0.16 * openness)
+    values[:, 1] = 0.06 * (_at(_brightness(said), times_s) - 0.4) * openness
+    return Prediction(values, np.zeros(5), None, None, is_learned=False)
+
+
+def _openness(said: Sound) -> np.ndarray:
+    """Return (t,) 0..1: the level from 300 to 2000 Hz where F1 and F2 lie, more for a high F1, nothing when silent."""
+    relative = said.broad - said.broad[said.active].mean(axis=0)
+    level = _soft(np.maximum(relative[:, 1], relative[:, 2]), -2.0, 1.0)
+    first_formant = _soft(relative[:, 2] - relative[:, 0], -1.5, 1.5)  # open vowels are weak below 300 Hz
+    spectrum = np.exp(said.mel)
+    high = said.broad[:, 4] - np.logaddexp(said.broad[:, 1], said.broad[:, 2])
+    hiss = _soft(high - np.median(high[said.active]), 1.0, 3.0)
+    loud = _soft(np.log(spectrum.sum(axis=1)) - np.log(spectrum.sum(axis=1)).max(), -7.0, -3.5)
+    openness = loud * level * (0.45 + 0.55 * first_formant) * (1 - 0.7 * hiss)
+    return np.clip(gaussian_filter1d(openness, 2.5, mode="nearest") * 1.15, 0, 1)
+
+
+def _brightness(said: Sound) -> np.ndarray:
+    """Return (t,) 0..1: high for spread vowels (i, e), low for rounded ones (u, o)."""
+    relative = said.broad - said.broad[said.active].mean(axis=0)
+    return gaussian_filter1d(_soft(relative[:, 3] - relative[:, 1], -1.5, 1.5), 4.0, mode="nearest")
+
+
+def _soft(value: np.ndarray, low: float, high: float) -> np.ndarray:
+    share = np.clip((value - low) / (high - low), 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _at(rows: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    return np.interp(times_s * 100, np.arange(len(rows)), rows)
+
+
+def _targets(lesson: Lesson) -> np.ndarray:
+    """Return the measures to learn: aperture as a logarithm, without the part that a lasting smile explains.
+
+    A smile opens the lips without a sound; left in, the loudest lesson of a clip can be its one laugh.
+    """
+    targets = lesson.measures.copy()
+    targets[:, 0] = to_log(targets[:, 0])
+    lasting = gaussian_filter1d(targets[:, 1], _SMILE_S * float(lesson.rate), mode="nearest")
+    lasting = lasting - lasting.mean()
+    slope = max(float(lasting @ targets[:, 0]) / max(float(lasting @ lasting), 1e-9), 0.0)
+    targets[:, 0] -= _SMILE_SHARE * slope * lasting
+    return targets
+
+
+def _thin(count: int) -> np.ndarray:
+    return np.arange(0, count, -(-count // _MAX_ROWS))
+
+
+def _lean_on_rule(learned: np.ndarray, rule: np.ndarray, skill: float, is_speech: np.ndarray) -> np.ndarray:
+    """Mix the general rule, brought to the learned mean and spread, into a prediction of little skill."""
+    share = np.clip(1 - skill / _FULL_SKILL, 0, 1)
+    if share == 0 or is_speech.sum() < 10:
+        return learned
+    middle, spread = learned[is_speech].mean(), learned[is_speech].std()
+    fitted = middle + (rule - rule[is_speech].mean()) * spread / (rule[is_speech].std() + 1e-6)
+    mixed = (1 - share) * learned + share * fitted
+    return middle + (mixed - middle) * spread / (mixed[is_speech].std() + 1e-6)
+
+
+def _leave_out(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return predictions of each part of the footage from the other parts."""
+    fold = np.arange(len(features)) * _FOLDS // len(features)
+    predicted = np.empty_like(targets)
+    for part in range(_FOLDS):
+        inside = fold == part
+        predicted[inside] = _fit(features[~inside], targets[~inside])(features[inside])
+    return predicted
+
+
+def _skill(predicted: np.ndarray, actual: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """Return (k,) how well each measure was predicted: without its drift, or within the parts, whichever is better.
+
+    A laugh in one part of the footage spoils the correlation over all and says nothing about speech.
+    """
+    rows = _DRIFT_S * len(times_s) / max(float(times_s[-1] - times_s[0]), 1e-3)
+    quick = [values - gaussian_filter1d(values, rows, axis=0, mode="nearest") for values in (predicted, actual)]
+    parts = np.array_split(np.arange(len(actual)), _FOLDS)
+    within = np.mean([_correlations(predicted[part], actual[part]) for part in parts], axis=0)
+    return np.maximum(_correlations(quick[0], quick[1]), within)
+
+
+def _correlations(predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
+    a, b = predicted - predicted.mean(axis=0), actual - actual.mean(axis=0)
+    return (a * b).sum(axis=0) / np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0) + 1e-12)
+
+
+@dataclass(frozen=True)
+class Regression:
+    """The mean of two Gaussian-kernel ridge regressions, one broad, one narrow, and a linear one."""
+
+    features: np.ndarray
+    middle: np.ndarray
+    spread: float
+    duals: tuple[np.ndarray, ...]
+    linear: np.ndarray
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Return (n, k) targets of (n, d) features."""
+        distance = _distances(features, self.features) / self.spread
+        parts = [np.exp(-distance * width) @ dual for (width, _), dual in zip(_KERNELS, self.duals, strict=True)]
+        parts.append((features - self.features.mean(axis=0)) @ self.linear)
+        return np.mean(parts, axis=0) + self.middle
+
+
+def _fit(features: np.ndarray, targets: np.ndarray) -> Regression:
+    middle = targets.mean(axis=0)
+    centred = features - features.mean(axis=0)
+    spread = float((centred**2).sum(axis=1).mean()) + 1e-12
+    distance = _distances(features, features) / spread
+    eye = np.eye(len(features))
+    duals = tuple(np.linalg.solve(np.exp(-distance * width) + ridge * eye, targets - middle)
+                  for width, ridge in _KERNELS)
+    gram = centred @ centred.T
+    linear = centred.T @ np.linalg.solve(gram + spread * eye, targets - middle)
+    return Regression(features, middle, spread, duals, linear)
+
+
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    return np.maximum(squares, 0)
+
+
+def _restore_spread(values: np.ndarray, targets: np.ndarray, gain: np.ndarray, *, is_speech: np.ndarray) -> np.ndarray:
+    """Give the predictions back the spread that regression takes, so that the mouth does not mumble.
+
+    `gain` is what the left-out footage lacked; where the voice speaks long enough, its own spread says more, and its
+    mean is drawn to the actor's: another person's voice may sit elsewhere.
+    """
+    speaking = is_speech
+    trust = speaking.sum() / (speaking.sum() + 60.0)
+    middle = targets.mean(axis=0)
+    if speaking.sum() >= 10:
+        own = targets.std(axis=0) / (values[speaking].std(axis=0) + 1e-6)
+        gain = np.exp((1 - trust) * np.log(gain) + trust * np.log(np.clip(own, 1.0, 4.0)))
+        middle = middle + trust * (values[speaking].mean(axis=0) - middle)
+    stretched = targets.mean(axis=0) + (values - middle) * gain
+    low, high = np.percentile(targets, (1, 99), axis=0)
+    room = 0.15 * (high - low)
+    return np.clip(stretched, low - room, high + room)

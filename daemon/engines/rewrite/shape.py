@@ -1,0 +1,124 @@
+"""Mouth shapes: where the points around the mouth lie in the head's own space, and the few numbers that sum them up.
+
+Head space (daemon/redub/pose.py): origin between the eyes, x to the picture's right, y down, z to the back, unit the
+distance of the outer eye corners. Letters: n frames, c controls (points around the mouth).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from daemon.redub.landmarks import CHIN, INNER_PAIRS, JAW, LIPS_INNER, LIPS_OUTER, MOUTH_CORNERS, NOSE_BASE
+from daemon.redub.pose import fit_head
+
+_NEAR = (
+    164, 167, 165, 92, 186, 57, 43, 106, 182, 83, 18, 313, 406, 335, 273, 287, 410, 322, 391, 393,
+)  # fmt: skip
+"""A ring just outside the lips."""
+
+_AROUND = (
+    2, 97, 98, 203, 206, 216, 212, 202, 204, 194, 201, 200, 421, 418, 424, 422, 432, 436, 426, 423, 327, 326,
+    199, 208, 428, 175, 171, 396, 32, 262, 211, 431, 210, 430, 214, 434, 207, 427, 205, 425, 192, 416, 135, 364,
+    50, 280, 187, 411, 101, 330, 36, 266, 129, 358,
+)  # fmt: skip
+"""Nose base, cheeks, chin."""
+
+CONTROLS = np.array([*LIPS_OUTER, *LIPS_INNER, *_NEAR, *_AROUND, *JAW])
+LIP_COUNT = len(LIPS_OUTER) + len(LIPS_INNER)
+OUTER = np.arange(len(LIPS_OUTER))
+INNER = np.arange(len(LIPS_OUTER), LIP_COUNT)
+SKIN = np.concatenate([OUTER, np.arange(LIP_COUNT, len(CONTROLS))])  # all but the inner lips
+NEAR = np.arange(LIP_COUNT, LIP_COUNT + len(_NEAR))
+
+MEASURES = ("aperture", "width", "chin", "upper", "corner")
+_PAIRS = (
+    (82, 87), (13, 14), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318), (191, 95), (415, 324),
+)  # fmt: skip
+"""Upper and lower inner lip, from the middle outwards."""
+
+
+def _where(points: tuple[int, ...]) -> np.ndarray:
+    return np.array([int(np.flatnonzero(CONTROLS == point)[0]) for point in points])
+
+
+_UPPER, _LOWER = _where(tuple(pair[0] for pair in _PAIRS)), _where(tuple(pair[1] for pair in _PAIRS))
+_MIDDLE_UPPER = _where(tuple(pair[0] for pair in INNER_PAIRS))
+_MIDDLE_LOWER = _where(tuple(pair[1] for pair in INNER_PAIRS))
+_CORNERS = _where(MOUTH_CORNERS)
+_CHIN, _TOP, _NOSE = (int(_where((point,))[0]) for point in (CHIN, 0, NOSE_BASE))
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Heads in a row of frames: `shapes` (n, c, 3) in head space; point = scale * rotation @ shape + position."""
+
+    shapes: np.ndarray
+    scale: np.ndarray
+    rotation: np.ndarray
+    position: np.ndarray
+
+
+def read_heads(points: np.ndarray) -> Heads:
+    """Return pose and mouth shape of (n, 468, 3) points."""
+    scale, rotation, position = fit_head(points)
+    centred = np.asarray(points, np.float64)[:, CONTROLS] - position[:, None]
+    shapes = np.einsum("nij,nci->ncj", rotation, centred) / scale[:, None, None]
+    return Heads(shapes, scale, rotation, position)
+
+
+def measure(shapes: np.ndarray) -> np.ndarray:
+    """Return the (n, 5) measures of (n, c, 3) shapes: inner-lip aperture, mouth width, heights of chin, upper lip
+    and corners, all in eye distances."""
+    gap = shapes[:, _MIDDLE_UPPER, :2] - shapes[:, _MIDDLE_LOWER, :2]
+    width = shapes[:, _CORNERS[0], :2] - shapes[:, _CORNERS[1], :2]
+    return np.stack([
+        np.linalg.norm(gap, axis=-1).mean(axis=1), np.linalg.norm(width, axis=-1), shapes[:, _CHIN, 1],
+        shapes[:, _TOP, 1], shapes[:, _CORNERS, 1].mean(axis=1),
+    ], axis=1)
+
+
+def influence(shapes: np.ndarray) -> np.ndarray:
+    """Return (c,) how far each control follows the mouth: 1 on the lips and the chin, 0 on nose and outer cheeks."""
+    middle = np.median(shapes, axis=0)
+    nose, lip = middle[_NOSE, 1], middle[_TOP, 1]
+    below = _smoothstep((middle[:, 1] - nose) / max(0.8 * (lip - nose), 1e-3))
+    beside = 1 - _smoothstep((np.abs(middle[:, 0]) - 0.32) / 0.33)
+    weight = below * beside
+    weight[:LIP_COUNT] = 1
+    return weight
+
+
+@dataclass(frozen=True)
+class Modes:
+    """How this actor's shape goes with its measures, to first order: `slopes` (5, c, 3)."""
+
+    slopes: np.ndarray
+
+    def move(self, shape: np.ndarray, change: np.ndarray) -> np.ndarray:
+        """Return the (c, 3) shape with its measures moved by `change` (5,), the lips never passing each other."""
+        moved = shape + np.tensordot(change, self.slopes, axes=1)
+        return keep_lips_apart(moved)
+
+
+def learn_modes(shapes: np.ndarray, measures: np.ndarray) -> Modes:
+    """Fit the modes of (n, c, 3) shapes by ridge regression on their (n, 5) measures."""
+    spread = measures.std(axis=0) + 1e-4
+    design = (measures - measures.mean(axis=0)) / spread
+    gram = design.T @ design + 0.02 * len(design) * np.eye(design.shape[1])
+    flat = (shapes - shapes.mean(axis=0)).reshape(len(shapes), -1)
+    slopes = np.linalg.solve(gram, design.T @ flat) / spread[:, None]
+    return Modes(slopes.reshape(-1, *shapes.shape[1:]))
+
+
+def keep_lips_apart(shape: np.ndarray) -> np.ndarray:
+    """Return the (c, 3) shape with inner lips that had passed each other brought together half way."""
+    shape = shape.copy()
+    crossed = shape[_UPPER, 1] > shape[_LOWER, 1]
+    middle = (shape[_UPPER, 1] + shape[_LOWER, 1]) / 2
+    shape[_UPPER[crossed], 1] = shape[_LOWER[crossed], 1] = middle[crossed]
+    return shape
+
+
+def _smoothstep(value: np.ndarray) -> np.ndarray:
+    value = np.clip(value, 0, 1)
+    return value * value * (3 - 2 * value)
