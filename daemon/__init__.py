@@ -1,3 +1,3 @@
-"""Dubwright's daemon: the queue, the re-dub pipeline and everything that talks to them."""
+"""Dubwright's local daemon: requests, the durable queue, and the redub pipeline."""
 
 __version__ = "0.1.0"

@@ -16,6 +16,10 @@ class Cancelled(BaseException):
 class Reporter(Protocol):
     """What the pipeline is given to report to. Every loop over frames calls `frames` for each frame."""
 
+    def picture(self, width: int, height: int) -> None:
+        """Say how large the source's frames are, which the estimate of the time needs."""
+        ...
+
     def stage(self, name: str, total: int) -> None:
         """Begin a stage of `total` frames."""
         ...
@@ -34,6 +38,9 @@ class SilentReporter:
 
     def __init__(self) -> None:
         self.sentences: list[str] = []
+
+    def picture(self, width: int, height: int) -> None:
+        """Ignore the size."""
 
     def stage(self, name: str, total: int) -> None:
         """Ignore the stage."""

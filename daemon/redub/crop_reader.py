@@ -1,0 +1,51 @@
+"""The source's stabilised crops of a range, read in order and kept for as long as a chunk needs them."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from daemon.redub.colour import coding_of
+from daemon.redub.crop import sample_crop
+from daemon.redub.region import Region
+from daemon.redub.segment import FrameRange
+from daemon.redub.source import Frame, Source
+
+_KEPT_BYTES = 250_000_000
+_SCALE = 65535.0
+
+
+class CropReader:
+    """Gives the crop of any frame of the region. Reading forwards decodes each frame once.
+
+    Crops are kept with 16 bits a sample, so that a crop is the same whether it was kept or read again.
+    """
+
+    def __init__(self, source: Source, region: Region, *, still: Callable[[], None]) -> None:
+        self._source, self._region, self._still = source, region, still
+        info = source.info
+        self._coding = coding_of(info.pixels, info.colour, info.height)
+        self._capacity = max(8, _KEPT_BYTES // (6 * region.size**2))
+        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._next = region.frames.start
+        self._frames: Iterator[Frame] | None = None
+
+    def crop(self, frame: int) -> np.ndarray:
+        """Return the source's crop of `frame`, (S, S, 3) float32 R'G'B' in 0..1. Raises as `Source.frames`."""
+        while frame not in self._kept:
+            self._read_on(frame)
+        return self._kept[frame].astype(np.float32) / _SCALE
+
+    def _read_on(self, frame: int) -> None:
+        """Keep one more crop: the next one, or `frame` itself where that is behind or far ahead."""
+        stop = self._region.frames.stop
+        if self._frames is None or frame < self._next or frame > self._next + self._capacity:
+            self._next = frame
+            self._frames = self._source.frames(FrameRange(frame, stop), still=self._still)
+        read = next(self._frames)
+        matrix = self._region.matrices[read.index - self._region.frames.start]
+        rgb = sample_crop(read.planes, read.pixels, self._coding, matrix, self._region.size)
+        self._kept[read.index] = np.rint(np.clip(rgb, 0, 1) * _SCALE).astype(np.uint16)
+        self._next = read.index + 1
+        while len(self._kept) > self._capacity:
+            self._kept.popitem(last=False)

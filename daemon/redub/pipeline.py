@@ -1,0 +1,191 @@
+"""Run a job in the worker: re-dub a range, list the faces in one, or check a request."""
+
+import shutil
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from daemon.engines.choose import open_engine
+from daemon.engines.engine import Material, Shot
+from daemon.paths import find_paths
+from daemon.protocol.errors import MediaError, RequestError
+from daemon.protocol.jobs import FacesSpec, JobSpec, ProbeSpec, RedubSpec, Take
+from daemon.redub.crop_reader import CropReader
+from daemon.redub.faces import FaceTrack
+from daemon.redub.likeness import Likeness, learn_likeness
+from daemon.redub.plan import Plan, make_plan, resolve_range, timecode_at
+from daemon.redub.production import Stage, make_take
+from daemon.redub.progress import Reporter
+from daemon.redub.region import Region, build_region, crop_size
+from daemon.redub.source import Source, SourceInfo, open_source
+from daemon.redub.speaker import choose_speaker
+from daemon.redub.survey import Survey, material_range, survey
+from daemon.redub.take import prepare_folder
+from daemon.redub.voice import Voice, open_voice, speech_activity
+
+_LIKENESS_CROPS = 240
+_THUMBNAIL_SIDE = 160  # px
+_MIN_SEEN = 3  # frames of the range in which the speaker must be seen
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What a job leaves: takes of a redub, plain values of the others."""
+
+    takes: list[Take] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+
+
+def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> JobResult:
+    """Run one job. `work` outlives a crash; a job started again with it goes on from its last complete chunk.
+
+    Raises DubwrightError for everything a person should hear of, Cancelled when the reporter says stop.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    match spec:
+        case RedubSpec():
+            return JobResult(takes=redub(spec, work=work, job_id=job_id, reporter=reporter))
+        case FacesSpec():
+            return JobResult(result=list_faces(spec, work=work, job_id=job_id, reporter=reporter))
+        case ProbeSpec():
+            return JobResult(result=probe(spec.redub, reporter=reporter))
+
+
+def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> list[Take]:
+    """Make every take of a redub job."""
+    reporter.stage("probe", 1)
+    open_engine(spec.engine)  # refused now rather than after the tracking
+    takes_folder = find_paths().takes
+    prepare_folder(Path(spec.dest) if spec.dest else takes_folder)
+    with _open(spec) as source:
+        reporter.picture(source.info.width, source.info.height)
+        voice = open_voice(Path(spec.voice))
+        plan = make_plan(spec, source, voice)
+        stage = _set_stage(plan, source, voice, work=work, job_id=job_id, takes_folder=takes_folder, reporter=reporter)
+        return [make_take(stage, number) for number in range(1, spec.takes + 1)]
+
+
+def probe(spec: RedubSpec, *, reporter: Reporter) -> dict[str, Any]:
+    """Check a request against its files and return its plan."""
+    reporter.stage("probe", 1)
+    open_engine(spec.engine)
+    prepare_folder(Path(spec.dest) if spec.dest else find_paths().takes)
+    with _open(spec) as source:
+        reporter.picture(source.info.width, source.info.height)
+        plan = make_plan(spec, source, open_voice(Path(spec.voice)))
+        return {"plan": plan.describe(), "source": describe_source(source.info)}
+
+
+def list_faces(spec: FacesSpec, *, work: Path, job_id: str, reporter: Reporter) -> dict[str, Any]:
+    """Find the people in a range; write a thumbnail of each to the cache folder."""
+    with _open(spec) as source:
+        frames = resolve_range(spec, source.info)
+        found = survey(source, frames, work=work, reporter=reporter, keep_patches=False)
+        folder = find_paths().cache / "faces" / job_id
+        folder.mkdir(parents=True, exist_ok=True)
+        faces = [_describe_face(track, source, folder) for track in found.tracks]
+    shutil.rmtree(work, ignore_errors=True)
+    return {"range": [frames.start, frames.stop], "source": describe_source(source.info), "faces": faces}
+
+
+def describe_source(info: SourceInfo) -> dict[str, Any]:
+    """Return what a clip is, in plain values."""
+    return {
+        "path": str(info.path), "frames": info.frame_count, "rate": [info.rate.numerator, info.rate.denominator],
+        "size": [info.width, info.height], "rotation": info.rotation, "pixels": info.pixels.name,
+        "variable_rate": info.is_vfr, "timecode": info.timecode, "reel": info.reel,
+        "ends_at": timecode_at(info, info.frame_count),
+    }
+
+
+def _open(spec: RedubSpec | FacesSpec) -> Source:
+    return open_source(Path(spec.source), _rate(spec.rate))
+
+
+def _rate(text: str | None) -> Fraction | None:
+    try:
+        rate = None if text is None else Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if rate is not None and not 1 <= rate <= 240:
+        raise RequestError("job.invalid", f"`rate` is {text!r}; it must be like 25 or 24000/1001, from 1 to 240.")
+    return rate
+
+
+def _set_stage(plan: Plan, source: Source, voice: Voice, *, work: Path, job_id: str, takes_folder: Path,
+               reporter: Reporter) -> Stage:
+    """Look at the footage, choose the speaker, plan the region: everything the takes share."""
+    info, frames, spec = plan.info, plan.frames, plan.spec
+    footage = material_range(frames, info.frames, info.rate)
+    found = survey(source, footage, work=work, reporter=reporter, keep_patches=True)
+    sound = source.sound(footage) if info.sound is not None else None
+    track = choose_track(found, plan, sound)
+
+    def patch(frame: int) -> np.ndarray | None:
+        return found.patch(track, frame)
+
+    def patch_matrix(frame: int) -> np.ndarray | None:
+        return found.patch_matrix(track, frame)
+
+    region = build_region(track, frames, crop_size(track, frames), rate=info.rate, editable=plan.editable,
+                          patch=patch, patch_matrix=patch_matrix)
+    _require_face(region.usable & plan.editable, plan)
+    reporter.stage("voice", len(frames))
+    spoken = voice.conform(frames, info.rate, plan.voice_at, spec.duration_mode)
+    speech = speech_activity(spoken.mono16k, info.rate, len(frames))
+    crops = CropReader(source, region, still=lambda: reporter.frames(0))
+    material = Material(footage, track, patch, sound, patch_matrix)
+    shot = Shot(info.rate, frames, region, crops.crop, material, spoken.mono16k, speech, region.weight > 0.0,
+                spec.seed, work)
+    before, after = (abs(a - b) for a, b in ((plan.delivered.start, frames.start), (plan.delivered.stop, frames.stop)))
+    return Stage(plan, source, shot, crops, spoken.with_handles(before, after), _learn_likeness(found, track, region),
+                 job_id, takes_folder, reporter)
+
+
+def choose_track(found: Survey, plan: Plan, sound: np.ndarray | None) -> FaceTrack:
+    """Return the speaker's track. Raises MediaError `face.none`, `face.not_found`."""
+    info = plan.info
+    return choose_speaker(found.tracks, plan.spec.face, wanted=plan.frames, rate=info.rate,
+                          upright_to_stored=info.upright_to_stored(max(info.width, info.height)),
+                          boxes=plan.spec.boxes, sound=sound, sound_start=found.frames.start)
+
+
+def _require_face(usable: np.ndarray, plan: Plan) -> None:
+    if usable.sum() < min(_MIN_SEEN, len(usable)):
+        raise MediaError("face.none", f"The speaker's mouth is not seen in frames {plan.frames.start} to "
+                                      f"{plan.frames.stop - 1}, or every frame is to be left alone.")
+
+
+def _learn_likeness(found: Survey, track: FaceTrack, region: Region) -> Likeness:
+    seen = [int(frame) for frame in track.frames if found.patch_matrix(track, int(frame)) is not None]
+    step = max(1, len(seen) // _LIKENESS_CROPS)
+    crops = [patch.astype(np.float32) / 255 for frame in seen[::step]
+             if (patch := found.patch(track, frame)) is not None]
+    middle = int(np.argmax(region.weight))
+    mask = cv2.resize(region.mask(region.frames.start + middle), (64, 64), interpolation=cv2.INTER_AREA)
+    return learn_likeness(crops, mask)
+
+
+def _describe_face(track: FaceTrack, source: Source, folder: Path) -> dict[str, Any]:
+    """Return a face's id, where it is seen and its box (upright pixels) there, and draw its thumbnail."""
+    info = source.info
+    best = int(np.argmax(track.scores))
+    frame = int(track.frames[best])
+    to_upright = cv2.invertAffineTransform(info.upright_to_stored(max(info.width, info.height)))
+    points = track.points[best][:, :2] @ to_upright[:, :2].T + to_upright[:, 2]
+    low, high = points.min(0), points.max(0)
+    picture = source.frame(frame).upright_rgb8(max(info.width, info.height))
+    thumbnail = folder / f"face{track.track_id}.png"
+    scale = 1.5 * float((high - low).max()) / _THUMBNAIL_SIDE
+    corner = (low + high) / 2 - scale * _THUMBNAIL_SIDE / 2
+    view = np.array([[scale, 0, corner[0]], [0, scale, corner[1]]])
+    small = cv2.warpAffine(cv2.GaussianBlur(picture, (0, 0), max(0.3, 0.4 * scale)), view,
+                           (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    cv2.imwrite(str(thumbnail), small[..., ::-1])
+    return {"id": track.track_id, "frames": len(track.frames), "first": int(track.frames[0]),
+            "last": int(track.frames[-1]), "frame": frame, "box": [round(float(v), 1) for v in (*low, *high)],
+            "thumbnail": str(thumbnail)}

@@ -1,0 +1,106 @@
+"""What a redub request means on its files: frames, handles, where the voice lies, which frames are left alone.
+
+Everything is checked here, before any time is spent; `dubwright redub --dry-run` prints the plan.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daemon.protocol.errors import RequestError
+from daemon.protocol.jobs import Codec, FacesSpec, Position, RedubSpec
+from daemon.redub.segment import FrameRange, format_timecode, parse_timecode, resolve_position
+from daemon.redub.source import Source, SourceInfo
+from daemon.redub.voice import Voice
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request, resolved."""
+
+    spec: RedubSpec
+    info: SourceInfo
+    frames: FrameRange  # the range to re-dub
+    delivered: FrameRange  # with handles, as far as the clip has them
+    voice_at: int
+    editable: np.ndarray  # (n,) bool over `frames`
+    codec: Codec
+
+    def describe(self) -> dict[str, Any]:
+        """Return the plan in plain values, for the sidecar and for a dry run."""
+        info = self.info
+        return {
+            "rate": [info.rate.numerator, info.rate.denominator],
+            "size": [info.width, info.height],
+            "range": [self.frames.start, self.frames.stop],
+            "handles": [self.frames.start - self.delivered.start, self.delivered.stop - self.frames.stop],
+            "frames": len(self.delivered),
+            "timecode": timecode_at(info, self.delivered.start),
+            "voice_at": self.voice_at,
+            "left_alone": ranges_where(~self.editable, self.frames.start),
+            "deliver": self.spec.deliver,
+            "codec": self.codec,
+        }
+
+
+def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
+    """Resolve a request against its clip and voice.
+
+    Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`, `boxes.invalid`.
+    """
+    info = source.info
+    frames = resolve_range(spec, info)
+    editable = np.ones(len(frames), bool)
+    if spec.boxes is not None:
+        _check_boxes(spec, len(frames))
+        editable &= np.array([box is not None for box in spec.boxes])
+    for start, stop in spec.leave_alone:
+        first, last = (_resolve(place, info) - frames.start for place in (start, stop))
+        editable[max(0, first):max(0, last)] = False
+    voice_at = frames.start if spec.voice_at is None else _resolve(spec.voice_at, info)
+    if spec.duration_mode == "cut_off":  # after the voice's last sample the actor's own mouth goes on
+        end = voice_at + int(Fraction(voice.info.samples, voice.info.sample_rate) * info.rate)
+        editable[max(0, end - frames.start):] = False
+    codec: Codec = spec.codec or ("prores4444" if spec.deliver == "overlay" else "prores422hq")
+    return Plan(spec, info, frames, frames.widen(spec.handles).clip(info.frames), voice_at, editable, codec)
+
+
+def resolve_range(spec: RedubSpec | FacesSpec, info: SourceInfo) -> FrameRange:
+    """Return the frames a request means. Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`."""
+    frames = FrameRange(_resolve(spec.in_, info), _resolve(spec.out, info))
+    if len(frames) == 0:
+        raise RequestError("range.empty", f"The range {spec.in_} to {spec.out} holds no frame.")
+    if frames.clip(info.frames) != frames:
+        last = timecode_at(info, info.frame_count)
+        raise RequestError("range.outside", f"The range {spec.in_} to {spec.out} is frames {frames.start} to "
+                                            f"{frames.stop}, but {Path(info.path).name} has frames 0 to "
+                                            f"{info.frame_count} (ends at {last}).")
+    return frames
+
+
+def timecode_at(info: SourceInfo, frame: int) -> str:
+    """Return the clip's timecode at `frame`; a clip without one counts from 00:00:00:00."""
+    start = info.timecode or "00:00:00:00"
+    return format_timecode(parse_timecode(start, info.rate) + frame, info.rate, drop_frame=";" in start)
+
+
+def ranges_where(flags: np.ndarray, first: int) -> list[list[int]]:
+    """Return the runs of True in (n,) `flags` as half-open [start, stop], counted from `first`."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
+    return [[int(start) + first, int(stop) + first] for start, stop in edges.reshape(-1, 2)]
+
+
+def _resolve(position: Position, info: SourceInfo) -> int:
+    return resolve_position(position, info.rate, info.timecode)
+
+
+def _check_boxes(spec: RedubSpec, count: int) -> None:
+    assert spec.boxes is not None
+    if len(spec.boxes) != count:
+        raise RequestError("boxes.invalid", f"There are {len(spec.boxes)} boxes for {count} frames.")
+    for index, box in enumerate(spec.boxes):
+        if box is not None and not (box[0] < box[2] and box[1] < box[3]):
+            raise RequestError("boxes.invalid", f"Box {index} is {list(box)}; x0 < x1 and y0 < y1 are needed.")

@@ -1,0 +1,73 @@
+"""Read a delivered take back: frames of a clip, or of a folder of EXR pictures, as they would be shown."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from daemon.protocol.errors import MediaError
+from daemon.redub.colour import Coding, coding_of
+from daemon.redub.crop import sample_codes
+from daemon.redub.pixels import PixelFormat
+from daemon.redub.source import open_source
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One frame of a take: its planes, and the alpha of an overlay."""
+
+    planes: tuple[np.ndarray, ...]  # Y Cb Cr or R G B
+    pixels: PixelFormat
+    coding: Coding
+    alpha: np.ndarray | None
+    is_exact: bool  # whether code values can be compared with the source's
+
+    @property
+    def alpha_peak(self) -> float:
+        """The alpha of what is opaque."""
+        return float(self.coding.peak)
+
+    def crop(self, matrix: np.ndarray, side: int, under: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return what is seen in a crop, laid over `under` (side, side, 3), and the alpha there."""
+        code = sample_codes(self.planes, self.pixels, matrix, side)
+        rgb = self.coding.decode(code)
+        if self.alpha is None:
+            return rgb, None
+        grey = sample_codes((self.alpha,) * 3, _GREY, matrix, side)[..., 0]
+        share = np.clip(grey / self.alpha_peak, 0, 1)
+        return under + share[..., None] * (rgb - under), share
+
+
+_GREY = PixelFormat("gbrp", 8, 0, 0, True, False)
+
+
+def play(media: Path, rate: Fraction, *, exact_pixels: PixelFormat | None) -> Iterator[Shown]:
+    """Yield the frames of a take in order. `exact_pixels`: the source's format, if the codec keeps code values.
+
+    Raises MediaError when the take cannot be read.
+    """
+    if media.is_dir():
+        yield from _play_pictures(media)
+        return
+    with open_source(media, rate) as take:
+        info = take.info
+        coding = coding_of(info.pixels, info.colour, info.height)
+        for frame in take.frames(info.frames):
+            alpha = frame.planes[3] if info.pixels.has_alpha else None
+            is_exact = exact_pixels is not None and info.pixels == exact_pixels
+            yield Shown(frame.planes[:3], info.pixels, coding, alpha, is_exact)
+
+
+def _play_pictures(folder: Path) -> Iterator[Shown]:
+    unit = Coding(np.ones(3), np.zeros(3), np.eye(3), np.eye(3), 1)
+    for path in sorted(folder.glob("*.exr")):
+        try:
+            with av.open(path) as container:
+                rgba = next(container.decode(video=0)).to_ndarray(format="gbrapf32le")
+        except (av.FFmpegError, StopIteration) as error:
+            raise MediaError("source.unreadable", f"The picture {path} cannot be read.") from error
+        planes = tuple(np.ascontiguousarray(rgba[..., channel]) for channel in range(4))
+        yield Shown(planes[:3], _GREY, unit, planes[3], is_exact=False)

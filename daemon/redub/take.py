@@ -1,0 +1,102 @@
+"""Takes on disk: their names, the sidecar beside each, and the rename that makes one exist.
+
+A take exists when its sidecar does: the media is renamed first, the sidecar last, both from the same folder, so
+a reader never sees half of one and a later take never takes an earlier one's place.
+"""
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daemon.protocol.errors import MachineError
+from daemon.protocol.jobs import RedubSpec, Take
+
+SIDECAR_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TakeFiles:
+    """Where a take and what belongs to it will lie once finished."""
+
+    media: Path  # a file, or a folder of EXR frames
+    sidecar: Path
+    matte: Path | None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the take exists."""
+        return self.sidecar.exists()
+
+
+def plan_files(spec: RedubSpec, job_id: str, number: int, *, takes_folder: Path, suffix: str, matte_suffix: str,
+               ) -> TakeFiles:
+    """Return the names of take `number` of a job: the clip's name, the in-point, the job and the take.
+
+    Creates the folder. Raises MachineError `dest.unwritable`.
+    """
+    stem = re.sub(r"[^\w.-]+", "_", Path(spec.source).stem)[:80]
+    place = re.sub(r"[^\w]+", "-", str(spec.in_))
+    folder = Path(spec.dest) if spec.dest else takes_folder / stem
+    name = f"{stem}_{place}_{job_id[-8:]}_take{number:02}"
+    prepare_folder(folder)
+    matte = folder / f"{name}_matte{matte_suffix}" if spec.matte else None
+    return TakeFiles(folder / f"{name}{suffix}", folder / f"{name}.json", matte)
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make `folder` and try to write there. Raises MachineError `dest.unwritable`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".dubwright-{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MachineError("dest.unwritable", f"Takes cannot be written to {folder}: {reason}.") from error
+
+
+def settle(part: Path, final: Path) -> None:
+    """Bring a finished file, or folder, to its place: flushed to disk, then renamed."""
+    for path in [part, *part.rglob("*")] if part.is_dir() else [part]:
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    if final.is_dir():
+        shutil.rmtree(final)  # of this very take, whose sidecar was never written
+    os.replace(part, final)
+    sync_folder(final.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries, where the system can."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_sidecar(files: TakeFiles, sidecar: dict[str, Any]) -> None:
+    """Write the sidecar; from here on the take exists."""
+    part = files.sidecar.with_suffix(".json.part")
+    with part.open("w", encoding="utf-8") as file:
+        json.dump({"sidecar_version": SIDECAR_VERSION, **sidecar}, file, indent=2, ensure_ascii=False,
+                  default=msgspec.to_builtins)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, files.sidecar)
+    sync_folder(files.sidecar.parent)
+
+
+def read_take(files: TakeFiles) -> Take:
+    """Return the finished take as its sidecar tells it."""
+    return msgspec.convert(json.loads(files.sidecar.read_text(encoding="utf-8"))["take"], Take)
