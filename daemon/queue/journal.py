@@ -45,7 +45,7 @@ class Journal:
         """Close the file; safe to call twice."""
         self._db.close()
 
-    def job_log(self, job_id: str) -> "list[LogEntry]":
+    def job_log(self, job_id: str) -> list[LogEntry]:
         """Return a job's log, oldest first. Raises RequestError `job.not_found`."""
         self._row(self._db, job_id)
         rows = self._db.execute("SELECT at, sentence FROM job_log WHERE job_id = ? ORDER BY seq", (job_id,))

@@ -25,7 +25,7 @@ class TakeJournal(Journal):
         seq, progress = self._live.get(job_id, (0, None))
         return job_from(row, self.takes(job_id), progress), max(seq, row["seq"])
 
-    def takes(self, job_id: str | None = None) -> "list[Take]":
+    def takes(self, job_id: str | None = None) -> list[Take]:
         """Return the takes, of one job or of all, oldest first."""
         where, values = ("", ()) if job_id is None else ("WHERE takes.job_id = ?", (job_id,))
         rows = self._db.execute(

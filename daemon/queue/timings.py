@@ -27,7 +27,7 @@ class TimingJournal(Journal):
                 (engine, engine, TIMINGS_KEPT),
             )
 
-    def timings(self, engine: str) -> dict[str, "list[Sample]"]:
+    def timings(self, engine: str) -> dict[str, list[Sample]]:
         """Return what the stages of past jobs cost with `engine`, newest first; "auto": the last engine."""
         if engine == "auto":
             latest = "SELECT engine FROM stage_timings WHERE stage = 'engine' ORDER BY number DESC LIMIT 1"
