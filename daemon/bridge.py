@@ -120,7 +120,7 @@ def _line_from(data: bytes) -> Line:
     """Read a line. Raises RequestError `protocol.malformed`."""
     try:
         line = msgspec.json.decode(data, type=Line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError("protocol.malformed", f"The line is malformed: {error}.") from error
     check_nesting(line.body)
     return line

@@ -143,7 +143,7 @@ def read_id(data: bytes) -> str | None:
         return None
     try:
         message_id = msgspec.msgpack.decode(data, type=Addressee).id
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return message_id[:128] if message_id else None
 
@@ -192,7 +192,7 @@ def _encode(name: str, body: Any, message_id: str, parent: str | None = None, se
 def _decode(decoder: "msgspec.msgpack.Decoder[T]", data: bytes | msgspec.Raw, what: str) -> T:
     try:
         return decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # msgspec lets the second one through
         raise RequestError("protocol.malformed", f"The {what[:40]} is malformed: {error}.") from error
     except RecursionError as error:
         raise RequestError("protocol.malformed", f"The {what[:40]} is nested too deeply.") from error
