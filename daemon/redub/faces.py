@@ -18,7 +18,7 @@ MAX_GAP = 75  # frames after which position no longer says who it is
 CUT_DIFFERENCE = 24.0  # mean change of an 8-bit grey thumbnail from one frame to the next
 LOOK_EVERY = 8  # frames between two looks at a face
 MAX_LOOKS = 16
-RECOVERY_LOOK = 1.6  # a face that reappears in place may look this different and still be the same person
+RECOVERY_LOOK = 1.3  # a face that reappears in place may look this different and still be the same person
 
 Detail = Callable[[], tuple[np.ndarray, np.ndarray]]
 """Gives a larger picture of the same frame and its matrix to stored pixels."""

@@ -12,7 +12,7 @@ import numpy as np
 from daemon.redub.landmarks import RIGID
 from daemon.redub.pose import TEMPLATE, fit_head, pose_from_parameters, pose_parameters
 
-SAME_PERSON = 1.0  # distance under which two pieces are joined
+SAME_PERSON = 0.85  # distance under which two pieces are joined
 LOOK_SIDE = 48
 # The look's square in crop-square units: from above the hair line to the collar.
 _LOOK_LOW, _LOOK_SPAN = np.array([-0.35, -1.0]), 1.7
@@ -20,7 +20,7 @@ _FACE_ROWS = slice(10, 30)  # forehead to below the nose: what speech does not c
 _FACE_COLUMNS = slice(11, 37)
 _TYPICAL_FACE = 0.45  # 1 - correlation of two people's aligned upper faces, roughly
 _TYPICAL_COLOUR = 18.0  # CIELAB distance of two people's skin and hair, roughly
-_TYPICAL_SHAPE = 0.045  # root mean square of mesh proportions, in eye distances
+_TYPICAL_SHAPE = 0.02  # root mean square of mesh proportions, in eye distances
 
 
 @dataclass(frozen=True, eq=False)

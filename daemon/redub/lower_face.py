@@ -1,4 +1,4 @@
-"""The shape of the lower face: an outline drawn from the mesh, steadied over time, and the soft mask inside it."""
+"""The shape of the lower face: an outline from the mesh, steadied over time, and the soft mask inside it."""
 
 import cv2
 import numpy as np
@@ -42,7 +42,7 @@ def steady_outline(points: np.ndarray, rate: float) -> np.ndarray:
 
 
 def draw_mask(outline: np.ndarray, size: int) -> np.ndarray:
-    """Return the (size, size) float32 soft mask inside an outline (k, 2) in units of the crop; 0 at the edge."""
+    """Return the (size, size) float32 mask inside an outline (k, 2) in units of the crop; 0 at the edge."""
     mask = np.zeros((DRAW_SIDE, DRAW_SIDE), np.float32)
     fixed = np.round((outline * DRAW_SIDE - 0.5) * 16).astype(np.int32)
     below = len(LOWER_CHEEK_RIGHT) + len(LOWER_JAW) + len(LOWER_CHEEK_LEFT)

@@ -34,8 +34,8 @@ FADE_SPAN_S = Fraction(1, 6)  # seconds over which the mask comes back after an 
 class Region:
     """Where the mouth may change in each of the n frames of `frames`.
 
-    `matrices` (n, 2, 3) lead from crop pixels to stored source pixels, `points` (n, 468, 2) are in crop pixels,
-    `usable` (n,) says where there is a face to work on, `weight` (n,) fades from 0 there to 1 well inside.
+    `matrices` (n, 2, 3) lead from crop pixels to stored source pixels, `points` (n, 468, 2) are in crop
+    pixels, `usable` (n,) says where there is a face to work on, `weight` (n,) fades from 0 there to 1 well inside.
     """
 
     size: int
@@ -79,8 +79,7 @@ def build_region(
 ) -> Region:
     """Plan the crop and the mask of `track` over `frames`.
 
-    `editable` (n,) is False where a frame is to be left alone. With `patch`, uint8 RGB crops of single frames,
-    and `patch_matrix`, each one's matrix from patch pixels to stored pixels, things in front of the face are
+    `editable` (n,) is False where a frame is to be left alone. With `patch`, uint8 RGB crops of frames, and `patch_matrix`, each one's matrix from patch pixels to stored pixels, things in front of the face are
     found and kept out of the mask. The track must have at least one frame.
     """
     known, usable = _fill_gaps(track, frames)
@@ -104,7 +103,7 @@ def odd_window(span_s: Fraction, rate: Fraction) -> int:
 
 
 def _fill_gaps(track: FaceTrack, frames: FrameRange) -> tuple[np.ndarray, np.ndarray]:
-    """Return points (n, 468, 3) for every frame, nearest or in between where the face is not seen, and usable."""
+    """Return points (n, 468, 3) of every frame, made up where the face is not seen, and usable (n,)."""
     wanted = np.arange(frames.start, frames.stop)
     right = np.clip(np.searchsorted(track.frames, wanted), 0, len(track.frames) - 1)
     left = np.clip(right - (track.frames[right] > wanted), 0, None)

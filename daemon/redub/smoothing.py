@@ -1,4 +1,4 @@
-"""Less jitter without delay: zero-phase smoothing of poses and landmarks that leaves fast lip closures fast."""
+"""Less jitter without delay: zero-phase smoothing of poses and points that leaves lip closures fast."""
 
 from itertools import pairwise
 

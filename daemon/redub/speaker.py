@@ -1,4 +1,4 @@
-"""Who is to be re-dubbed: the face that was asked for, or the one whose mouth moves with the source's sound."""
+"""Who is to be re-dubbed: the face asked for, or the one whose mouth moves with the source's sound."""
 
 import re
 from fractions import Fraction
@@ -37,8 +37,8 @@ def choose_speaker(
 ) -> FaceTrack:
     """Return the track to work on in the frames `wanted`.
 
-    `boxes`, one a wanted frame, win over `face` ("auto", a track id, or "X,Y" in the first wanted frame); both
-    are in pixels of the upright full-size picture, which (2, 3) `upright_to_stored` turns into stored ones.
+    `boxes`, one a wanted frame, win over `face` ("auto", a track id, or "X,Y" in the first wanted frame);
+    both are in pixels of the upright full-size picture, which (2, 3) `upright_to_stored` turns into stored ones.
     `sound` is the source's own, 16 kHz mono, its first sample at frame `sound_start`.
 
     Raises MediaError `face.none` where nobody is seen, `face.not_found` where not the one asked for, and
@@ -68,7 +68,7 @@ def mouth_aperture(points: np.ndarray) -> np.ndarray:
 
 
 def loudness(sound: np.ndarray, frames: int, rate: Fraction) -> np.ndarray:
-    """Return (frames,) of how loud the voice band of 16 kHz `sound` is a frame, in decibels, floored at -60."""
+    """Return (frames,) decibels of the voice band of 16 kHz `sound`, frame by frame, floored at -60."""
     band = butter(2, (150, 4000), "bandpass", fs=SOUND_RATE, output="sos")
     voice = sosfiltfilt(band, sound) if len(sound) > 64 else sound
     power = np.concatenate([[0.0], np.cumsum(np.square(voice, dtype=np.float64))])

@@ -1,7 +1,7 @@
-"""How well a mouth goes with a sound: can the one be predicted from the other, on frames it was not learnt from?
+"""How well a mouth goes with a sound: can it be predicted from the sound, on frames it was not learnt from?
 
-Loudness alone says little: two people who both move their mouths look alike to it. A linear map from the sound's
-short spectra to the mouth's opening, learnt on part of the frames and tried on the rest, tells them apart.
+Loudness alone says little: two people who both move their mouths look alike to it. A linear map from the
+sound's short spectra to the mouth's opening, learnt on part of the frames and tried on the rest, tells them apart.
 """
 
 from fractions import Fraction
@@ -25,7 +25,7 @@ PARTS = 8
 
 
 def sound_features(sound: np.ndarray, frames: int, rate: Fraction) -> np.ndarray:
-    """Return (frames, k) standardised features of 16 kHz `sound`: smooth spectra around the middle of each frame."""
+    """Return (frames, k) standardised features of 16 kHz `sound`: spectra around each frame's middle."""
     centres = [sample_at(frame, rate, SOUND_RATE) + int(SOUND_RATE / rate / 2) for frame in range(frames)]
     offsets = np.linspace(-CONTEXT_S, CONTEXT_S, 2 * CONTEXT_STEPS + 1) * SOUND_RATE
     padding = int(offsets[-1]) + WINDOW
@@ -37,7 +37,7 @@ def sound_features(sound: np.ndarray, frames: int, rate: Fraction) -> np.ndarray
 
 
 def predict_held_out(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return (n, t) predictions of `targets`, each frame's from a ridge regression that left out its stretch."""
+    """Return (n, t) predictions of `targets`, each by a ridge regression that left out that stretch."""
     predicted = np.zeros_like(targets)
     penalty = RIDGE * features.shape[1] * np.eye(features.shape[1])
     for part in np.array_split(np.arange(len(features)), min(PARTS, len(features))):
@@ -65,7 +65,7 @@ def without_drift(series: np.ndarray, rate: float) -> np.ndarray:
 
 
 def _spectra(padded: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return (m, COEFFICIENTS) cepstra of windows: log energies in bands equally wide to the ear, then a DCT."""
+    """Return (m, COEFFICIENTS) cepstra of windows: log energies in mel bands, then a DCT."""
     edges = 700 * (10 ** (np.linspace(_mel(120.0), _mel(6500.0), BANDS + 2) / 2595) - 1)
     bins = np.arange(WINDOW // 2 + 1) * SOUND_RATE / WINDOW
     rise = (bins[None] - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
