@@ -1,0 +1,125 @@
+"""Paint one frame: the frame's own skin drawn after the new jaw, with a unit's lips and mouth laid into it.
+
+Only lips and what lies between them come from the unit; cheeks, chin and beard stay the frame's own, so light and grain
+fit by themselves. The unit is relit to the skin around the lips. Controls are those of shape.py, in pixels.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from daemon.engines.rewrite.shape import INNER, LIP_COUNT, NEAR, OUTER, SKIN
+from daemon.engines.rewrite.warp import Box, box_around, pixel_places, spline
+
+_LIP_ROOM = 0.42  # of the way from the lips' edge to the ring around them, that the unit reaches
+_SOFT = 0.055  # of the mouth's width: the blur of the unit's edge
+_LIGHT = 0.22  # of the mouth's width: the detail that relighting leaves alone
+_GAIN = (0.6, 1.7)
+_HALF = len(INNER) // 2
+_LOWER_INNER = INNER[:_HALF + 1]  # corner to corner, below
+_UPPER_INNER = np.append(INNER[_HALF:], INNER[0])  # corner to corner, above
+_REST = np.arange(LIP_COUNT, LIP_COUNT + len(NEAR) + 22)  # the skin near the lips
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A unit to paint with: its picture (s, s, 3) float32 in 0..1, its controls (c, 2) there, and its share."""
+
+    picture: np.ndarray
+    controls: np.ndarray
+    share: float
+
+
+def move_skin(crop: np.ndarray, old: np.ndarray, new: np.ndarray, support: np.ndarray) -> np.ndarray:
+    """Return the crop (S, S, 3) with its controls drawn from `old` to `new` (c, 2) where `support` (S, S) lets it."""
+    size = crop.shape[0]
+    edge = _edge_points(size)
+    whole = Box(0, 0, size, size)
+    places = spline(np.concatenate([new[SKIN], edge]), np.concatenate([old[SKIN], edge]), whole, size)
+    own = pixel_places(whole)
+    places = own + (places - own) * support[..., None]
+    return cv2.remap(crop, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def paint_mouth(skin: np.ndarray, new: np.ndarray, pieces: list[Piece], amount: float) -> np.ndarray:
+    """Lay the pieces' mouths at `new` (c, 2) into the skin (S, S, 3); `amount` 0..1 fades them in."""
+    size = skin.shape[0]
+    width = float(np.linalg.norm(new[OUTER[0]] - new[OUTER[10]]))
+    box = box_around(new[:LIP_COUNT + len(NEAR)], 0.35 * width, size)
+    area = np.ascontiguousarray(skin[box.slices])
+    inner = _fill(new[INNER], box)
+    lips = _fill(_reach(new, 0.12), box)
+    mouth = sum(piece.share * _relight(_take(piece, new, inner, box, size), area, lips, width) for piece in pieces)
+    edge = _fill(_reach(new, _LIP_ROOM), box)
+    mask = cv2.GaussianBlur(edge, (0, 0), max(_SOFT * width, 0.8)) * amount
+    out = skin.copy()
+    out[box.slices] = area + (mouth - area) * mask[..., None]
+    return out
+
+
+def _reach(new: np.ndarray, share: float) -> np.ndarray:
+    """Return the outline of the lips, taken `share` of the way out to the skin around them."""
+    outline = new[OUTER]
+    middle = new[:LIP_COUNT].mean(axis=0)
+    around = np.linalg.norm(new[NEAR] - middle, axis=1).mean() / np.linalg.norm(outline - middle, axis=1).mean()
+    outward = outline - middle
+    height = np.linalg.norm(np.ptp(outline, axis=0)) * 0.12
+    unit = outward / np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
+    return outline + share * (unit * height + outward * max(around - 1, 0.05) * 0.5)
+
+
+def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int) -> np.ndarray:
+    """Return the piece's mouth drawn to `new`, (rows, columns, 3).
+
+    Upper lip, lower lip and the mouth between them are drawn each by its own warp, so that lips can part and close.
+    """
+    frame = np.concatenate([OUTER, _REST])
+    parts = []
+    for inside in (_UPPER_INNER, _LOWER_INNER, INNER):
+        chosen = np.concatenate([frame, inside])
+        parts.append(spline(new[chosen], piece.controls[chosen], box, size))
+    below = _below_line(new, box)[..., None]
+    lips = parts[0] * (1 - below) + parts[1] * below
+    between = inner[..., None]
+    places = (lips * (1 - between) + parts[2] * between).astype(np.float32)
+    return cv2.remap(piece.picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _below_line(new: np.ndarray, box: Box) -> np.ndarray:
+    """Return (rows, columns) 0 above the line where the lips meet, 1 below it, with an edge of a pixel."""
+    upper, lower = new[_UPPER_INNER][::-1], new[_LOWER_INNER]
+    line = (upper + lower) / 2
+    order = np.argsort(line[:, 0], kind="stable")
+    columns = np.arange(box.x0, box.x1)
+    height = np.interp(columns, line[order, 0], line[order, 1])
+    rows = np.arange(box.y0, box.y1)[:, None]
+    return np.clip(rows - height[None] + 0.5, 0, 1).astype(np.float32)
+
+
+def _relight(mouth: np.ndarray, area: np.ndarray, lips: np.ndarray, width: float) -> np.ndarray:
+    """Return the mouth with the brightness and colour of the skin around it, as far as they change slowly."""
+    ring = 1 - np.clip(cv2.GaussianBlur(lips, (0, 0), 1.5) * 1.5, 0, 1)
+    sigma = max(_LIGHT * width, 2.0)
+    step = 4
+    small = (max(1, area.shape[1] // step), max(1, area.shape[0] // step))
+    weight = cv2.resize(ring, small, interpolation=cv2.INTER_AREA)[..., None] + 1e-4
+    want, have = (cv2.GaussianBlur(cv2.resize(image, small, interpolation=cv2.INTER_AREA) * weight, (0, 0), sigma / step)
+                  for image in (area, mouth))
+    gain = np.clip((want + 1e-4) / (have + 1e-4), *_GAIN)
+    return mouth * cv2.resize(gain, (area.shape[1], area.shape[0]), interpolation=cv2.INTER_LINEAR)
+
+
+def _fill(outline: np.ndarray, box: Box) -> np.ndarray:
+    """Return the (rows, columns) float32 inside of an outline, edges smoothed over a pixel."""
+    image = np.zeros((box.y1 - box.y0, box.x1 - box.x0), np.uint8)
+    fixed = np.round((outline - (box.x0, box.y0)) * 16).astype(np.int32)
+    cv2.fillPoly(image, [fixed.reshape(-1, 1, 2)], 255, lineType=cv2.LINE_AA, shift=4)
+    return image.astype(np.float32) / 255
+
+
+def _edge_points(size: int) -> np.ndarray:
+    along = np.linspace(0, size - 1, 7)
+    zero, last = np.zeros(7), np.full(7, size - 1.0)
+    sides = [(along, zero), (along, last), (zero[1:-1], along[1:-1]), (last[1:-1], along[1:-1])]
+    return np.concatenate([np.stack(side, axis=1) for side in sides])
