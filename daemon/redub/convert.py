@@ -1,7 +1,7 @@
-"""Bring planes from the source's pixel format to the one a codec takes, never with fewer bits than it can keep.
+"""Bring planes from the source's pixel format to the one a codec takes, losing no bit the codec can keep.
 
-Where only the depth grows, code values are shifted, so nothing is rounded. Chroma is co-sited with every second
-luma column and midway between two luma rows, as in H.264, HEVC and ProRes.
+Where only the depth grows, code values are shifted, so nothing is rounded. Chroma is co-sited with every
+second luma column and midway between two luma rows, as in H.264, HEVC and ProRes.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def plan_conversion(
 
 
 def ycbcr_tags(colour: ColourTags, height: int) -> ColourTags:
-    """Return the tags of Y'CbCr made from R'G'B' that was tagged `colour`: limited range, a matrix said outright."""
+    """Return the tags of Y'CbCr made from R'G'B' tagged `colour`: limited range and a definite matrix."""
     matrix = colour.matrix if colour.matrix not in (0, UNSPECIFIED) else (1 if height >= 720 else 6)
     return ColourTags(colour.primaries, colour.transfer, matrix, RANGE_TV)
 
@@ -76,7 +76,7 @@ def _between_ycbcr(
 
 
 def change_depth(values: np.ndarray, depth: int, wanted: int, *, is_full: bool) -> np.ndarray:
-    """Return code values at another depth: shifted, or for full range and alpha stretched from peak to peak."""
+    """Return code values at another depth: shifted; full range and alpha are stretched from peak to peak."""
     if depth == wanted:
         return values
     dtype = np.uint8 if wanted == 8 else np.uint16

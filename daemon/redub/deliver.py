@@ -1,7 +1,7 @@
 """Writes a take: pictures in the codec asked for, the voice untouched, and every tag of the source.
 
-Encoding runs in a thread of its own, so that it overlaps with the compositing of the next frame. The bytes depend
-on nothing but what is written: no dates, no version strings, a fixed number of encoder threads.
+Encoding runs in a thread of its own, so that it overlaps with the compositing of the next frame. The bytes
+depend on nothing but what is written: no dates, no version strings, a fixed number of encoder threads.
 """
 
 import queue
@@ -10,9 +10,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-
 from daemon.protocol.errors import DubwrightError
-from daemon.redub.codecs import DeliveryCodec, check_size, coded_format, find_codec, plane_format
+from daemon.redub.codecs import check_size, coded_format, find_codec, plane_format
 from daemon.redub.convert import Conversion, Planes, plan_conversion
 from daemon.redub.folder_writer import FolderWriter
 from daemon.redub.movie_writer import MovieWriter
@@ -135,7 +134,13 @@ def open_writer(
 
     part = path.with_name(f"{path.name}.part")
     with map_write_errors(part):
-        sink = _open_sink(part, chosen, coded, info, first_frame, plan(pixels), voice)
+        if chosen.container is None:
+            sink = FolderWriter(part, chosen, coded, info=info, first_frame=first_frame, voice=voice)
+        else:
+            colour = plan(pixels).colour
+            sink = MovieWriter(
+                part, chosen, coded, info=info, first_frame=first_frame, colour=colour, voice=voice
+            )
     return TakeWriter(part, sink, _Converter(plan))
 
 
@@ -148,12 +153,3 @@ def matte_pixels(depth: int) -> PixelFormat:
     if depth not in (8, 10, 12, 16):
         raise ValueError(f"depth is {depth}; it must be 8, 10, 12 or 16")
     return PixelFormat("gray" if depth == 8 else f"gray{depth}le", depth, 0, 0, is_rgb=False, has_alpha=False)
-
-
-def _open_sink(
-    part: Path, codec: DeliveryCodec, coded: str, info: SourceInfo, first_frame: int, conversion: Conversion,
-    voice: ConformedVoice | None,
-) -> MovieWriter | FolderWriter:  # fmt: skip
-    if codec.container is None:
-        return FolderWriter(part, codec, coded, info, first_frame, voice)
-    return MovieWriter(part, codec, coded, info, first_frame, conversion.colour, voice)

@@ -1,8 +1,8 @@
 """A take as a folder of EXR frames, R'G'B' or R'G'B'A as coded in the source, with the voice beside them.
 
-The numbers are the source's own code values scaled to 0..1 (gamma, log or PQ as they are, straight alpha), because
-an editor lays the take over the source and both must go through the same transform. 16-bit half floats keep 10-bit
-values exactly; deeper sources are written as 32-bit floats.
+The numbers are the source's own code values scaled to 0..1 (gamma, log or PQ as they are, straight alpha),
+because an editor lays the take over the source and both must go through the same transform. 16-bit half
+floats keep 10-bit values exactly; deeper sources are written as 32-bit floats.
 """
 
 from pathlib import Path
@@ -25,9 +25,15 @@ class FolderWriter:
     """Encodes each frame to a file of its own, named by its number in the source."""
 
     def __init__(
-        self, part: Path, codec: DeliveryCodec, coded: str, info: SourceInfo, first_frame: int,
+        self,
+        part: Path,
+        codec: DeliveryCodec,
+        coded: str,
+        *,
+        info: SourceInfo,
+        first_frame: int,
         voice: ConformedVoice | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._part = part
         self._codec = codec
         self._coded = coded

@@ -75,7 +75,10 @@ class FrameIndex:
 
 
 def build_index(container: InputContainer, stream: VideoStream, path: Path) -> FrameIndex | None:
-    """List the stream's frames, or return None when it has none with a timestamp. Moves the container's position."""
+    """List the stream's frames, or return None when it has none with a timestamp.
+
+    Moves the container's position.
+    """
     return _index_from_table(container, stream, path) or _index_from_packets(container, stream)
 
 
@@ -141,8 +144,8 @@ def _reorder_depth(pts: np.ndarray) -> int:
 def _index_from_table(container: InputContainer, stream: VideoStream, path: Path) -> FrameIndex | None:
     """Read a QuickTime sample table: decode times, keys and places, but no display times.
 
-    With even spacing the display times are the decode times moved by a constant, which the first packets tell.
-    Returns None where that does not hold; then the packets must be read.
+    With even spacing the display times are the decode times moved by a constant, which the first packets
+    tell. Returns None where that does not hold; then the packets must be read.
     """
     if "mov" not in container.format.name.split(","):
         return None
@@ -186,10 +189,10 @@ def _is_closed(head: _Packets, shift: int) -> bool:
 
 
 def even_rate(index: FrameIndex, told: list[Fraction | None]) -> Fraction | None:
-    """Return the rate at which all frames follow each other evenly, to the rounding of the time base, or None.
+    """Return the rate at which all frames follow evenly, to the rounding of the time base, or None.
 
-    Rates `told` by the container are tried, then the standard ones; the one that fits best wins, so that files
-    whose clock is coarse (1 ms in Matroska) still give 24000/1001 and 60000/1001.
+    Rates `told` by the container are tried, then the standard ones; the one that fits best wins, so that
+    files whose clock is coarse (1 ms in Matroska) still give 24000/1001 and 60000/1001.
     """
     rates = [rate for rate in told if rate]
     candidates = [*map(_standard, rates), *_STANDARD_RATES, *rates]

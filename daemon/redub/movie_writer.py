@@ -1,5 +1,6 @@
 """One movie file: a picture stream with all its tags, and the voice as PCM."""
 
+import contextlib
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from av import AudioFrame, VideoFrame
 from av.audio.stream import AudioStream
 from av.codec.context import Flags
+from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
@@ -28,9 +30,16 @@ class MovieWriter:
     """Encodes and muxes frames one after the other. Raises OSError and FFmpegError as they come."""
 
     def __init__(
-        self, part: Path, codec: DeliveryCodec, coded: str, info: SourceInfo, first_frame: int, colour: ColourTags,
+        self,
+        part: Path,
+        codec: DeliveryCodec,
+        coded: str,
+        *,
+        info: SourceInfo,
+        first_frame: int,
+        colour: ColourTags,
         voice: ConformedVoice | None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._info = info
         self._colour = colour
         self._coded = coded
@@ -125,11 +134,9 @@ class MovieWriter:
 
     def discard(self) -> None:
         """Let go of the file, finished or not."""
-        try:
+        with contextlib.suppress(OSError, FFmpegError):
             self._container.close()
-            self._file.close()
-        except (OSError, av.error.FFmpegError):
-            pass
+        self._file.close()
 
 
 def timecode_at(info: SourceInfo, frame: int) -> str:

@@ -137,7 +137,8 @@ def pixel_format(name: str) -> PixelFormat:
 
 
 def planes_of(frame: VideoFrame, pixels: PixelFormat, unpack: VideoReformatter) -> tuple[np.ndarray, ...]:
-    """Return the samples of a decoded frame as planes of `pixels`: Y Cb Cr [A] or R G B [A], (rows, columns) each.
+    """Return the samples of a decoded frame as planes of `pixels`: Y Cb Cr [A] or R G B [A], (rows, columns)
+    each.
 
     Views of the decoder's own memory wherever the format is planar already (they keep the frame alive and are
     read-only, because the decoder predicts other frames from them); copies otherwise.
@@ -151,7 +152,9 @@ def planes_of(frame: VideoFrame, pixels: PixelFormat, unpack: VideoReformatter) 
 
 
 def view_planes(frame: VideoFrame, pixels: PixelFormat, *, writable: bool) -> tuple[np.ndarray, ...]:
-    """Return views of a planar frame's memory in the order Y Cb Cr [A] or R G B [A], without its line padding."""
+    """Return views of a planar frame's memory in the order Y Cb Cr [A] or R G B [A], without its line
+    padding.
+    """
     planes = [_view(frame, plane, pixels, writable) for plane in range(pixels.plane_count)]
     if pixels.is_rgb:  # FFmpeg stores G B R [A]
         planes[:3] = planes[2], planes[0], planes[1]
@@ -162,7 +165,7 @@ def _view(frame: VideoFrame, plane: int, pixels: PixelFormat, writable: bool) ->
     memory = frame.planes[plane]
     rows, columns = pixels.plane_shape(plane, frame.width, frame.height)
     stride = abs(memory.line_size) // np.dtype(pixels.dtype).itemsize
-    view = np.frombuffer(memory, pixels.dtype)[: rows * stride].reshape(rows, stride)[:, :columns]
+    view = np.frombuffer(memoryview(memory), pixels.dtype)[: rows * stride].reshape(rows, stride)[:, :columns]
     view = view if memory.line_size > 0 else view[::-1]  # some files are stored bottom up
     view.flags.writeable = writable
     return view
@@ -173,7 +176,7 @@ def _gray_planes(frame: VideoFrame, pixels: PixelFormat) -> tuple[np.ndarray, ..
     sample = np.dtype(pixels.dtype).newbyteorder(">" if frame.format.is_big_endian else "<")
     step = 2 if frame.format.name.startswith("ya") else 1
     memory = frame.planes[0]
-    rows = np.frombuffer(memory, sample).reshape(frame.height, -1)
+    rows = np.frombuffer(memoryview(memory), sample).reshape(frame.height, -1)
     luma = rows[:, : frame.width * step : step].astype(pixels.dtype)
     neutral = np.full(pixels.plane_shape(1, frame.width, frame.height), 1 << (pixels.depth - 1), pixels.dtype)
     return luma, neutral, neutral

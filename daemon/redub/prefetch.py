@@ -22,8 +22,8 @@ def prefetch(
 ) -> Iterator[T]:
     """Yield `items`, made in a thread at most `depth` ahead; errors come out where they happened.
 
-    `still` is called before each item and while waiting; what it raises ends both sides. Closing the generator
-    sets `stop`, which `items` may watch in long work, and waits for the thread.
+    `still` is called before each item and while waiting; what it raises ends both sides. Closing the
+    generator sets `stop`, which `items` may watch in long work, and waits for the thread.
     """
     ready: queue.Queue[T | _End] = queue.Queue(depth)
     maker = threading.Thread(target=_make, args=(items, ready, stop), name="prefetch", daemon=True)

@@ -1,7 +1,7 @@
 """Decodes frames of one video stream from any place, exactly.
 
-The seek that is right: to the decode time of the key that is shown no later than the wanted frame, then forward
-until the timestamp is met; one key further back if the decoder gave nothing for it.
+The seek that is right: to the decode time of the key that is shown no later than the wanted frame, then
+forward until the timestamp is met; one key further back if the decoder gave nothing for it.
 """
 
 import os
@@ -110,8 +110,8 @@ class Reader:
     def read(self, ordinal: int, halt: threading.Event | None = None) -> VideoFrame:
         """Return the frame shown as number `ordinal`; the one after the last read one costs no seek.
 
-        Raises MediaError `source.corrupt` when it is damaged, or predicted from a damaged one; HaltedError soon
-        after `halt` was set.
+        Raises MediaError `source.corrupt` when it is damaged, or predicted from a damaged one; HaltedError
+        soon after `halt` was set.
         """
         assert self._index is not None
         if self._frames is None or self._next is None or not self._is_ahead(ordinal):
@@ -157,8 +157,8 @@ class Reader:
     def _decode_from(self, key: int) -> Iterator[tuple[int, VideoFrame, bool]]:
         """Yield (ordinal, frame, is damaged) from a key on.
 
-        A frame is damaged when it is itself, or when one between its key and it is damaged or missing, because
-        prediction carries the damage on.
+        A frame is damaged when it is itself, or when one between its key and it is damaged or missing,
+        because prediction carries the damage on.
         """
         index = self._index
         assert index is not None

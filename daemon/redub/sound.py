@@ -61,8 +61,8 @@ def read_mono(
 ) -> np.ndarray:
     """Return the sound under `frames` as mono float32 at `sample_rate`, exact in place and length.
 
-    `start_s` is the time of frame 0 on the file's clock. Where there is no sound, or it cannot be decoded, there
-    is silence.
+    `start_s` is the time of frame 0 on the file's clock. Where there is no sound, or it cannot be decoded,
+    there is silence.
     """
     start, stop = (sample_at(frame, rate, sample_rate) for frame in (frames.start, frames.stop))
     out = np.zeros(stop - start, np.float32)

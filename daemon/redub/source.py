@@ -1,7 +1,7 @@
 """The source clip: what it is, and any of its frames, exactly, in the file's own samples.
 
-A position is a frame at the clip's (or the asked-for) rate, counted from the first frame shown. Pictures are in
-stored orientation; `Frame.upright_rgb8` gives the face finder an upright one.
+A position is a frame at the clip's (or the asked-for) rate, counted from the first frame shown. Pictures are
+in stored orientation; `Frame.upright_rgb8` gives the face finder an upright one.
 """
 
 import threading
@@ -218,8 +218,8 @@ class Source:
 def open_source(path: Path, rate: Fraction | None = None) -> Source:
     """Open a clip, conformed to `rate` (None: its own; a variable-rate clip's nearest standard rate).
 
-    Frame k of the conformed clip is the stream's frame whose time on screen contains k / rate, counted from the
-    first frame. Raises MediaError `source.missing`, `source.unreadable`, `source.no_video`.
+    Frame k of the conformed clip is the stream's frame whose time on screen contains k / rate, counted from
+    the first frame. Raises MediaError `source.missing`, `source.unreadable`, `source.no_video`.
     """
     if rate is not None and not 1 <= rate <= 1000:
         raise ValueError(f"rate is {rate}; it must be from 1 to 1000")

@@ -42,7 +42,9 @@ def _overlap_add(values: np.ndarray, count: int, half: int, search: int) -> np.n
 
 
 def _best_match(mono: np.ndarray, natural: int, ideal: int, half: int, search: int) -> int:
-    """Return the start, within `search` of `ideal`, of the piece most like the one that would go on naturally."""
+    """Return the start, within `search` of `ideal`, of the piece most like the one that would go on
+    naturally.
+    """
     wanted = mono[natural : natural + 2 * half]
     low = min(max(0, ideal - search), max(0, len(mono) - 2 * half))
     area = mono[low : ideal + search + 2 * half]

@@ -1,12 +1,15 @@
 """What a file says about its picture beside the samples: colour, timecode, reel, the way it is turned."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import cast
 
 from av import VideoFrame
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
 
 from daemon.protocol.errors import RequestError
@@ -59,15 +62,17 @@ def tag_frame(frame: VideoFrame, colour: ColourTags) -> None:
 
 def read_display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
     """Return the nine numbers that say how to turn or mirror the picture for showing, or None."""
-    data = {side.type.name: side for side in frame.side_data}.get("DISPLAYMATRIX")  # pyright: ignore
-    return struct.unpack("=9i", bytes(data)) if data is not None else None
+    for side in cast(Iterable[SideData], frame.side_data):
+        if side.type is SideDataType.DISPLAYMATRIX:
+            return struct.unpack("=9i", bytes(side))
+    return None
 
 
 def rotation_of(display_matrix: tuple[int, ...] | None) -> int:
     """Return the clockwise turn, 0 90 180 or 270 degrees, that makes the stored picture upright."""
     if display_matrix is None:
         return 0
-    a, b, _, c, d = display_matrix[:5]
+    a, b, _, _, d = display_matrix[:5]
     if a == 0 and d == 0:
         return 90 if b > 0 else 270
     return 180 if a < 0 and d < 0 else 0

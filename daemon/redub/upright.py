@@ -59,6 +59,6 @@ class UprightView:
             threads=1,
         )
         memory = small.planes[0]
-        rows = np.frombuffer(memory, np.uint8).reshape(self.scaled_height, abs(memory.line_size))
+        rows = np.frombuffer(memoryview(memory), np.uint8).reshape(self.scaled_height, abs(memory.line_size))
         picture = rows[:, : self.scaled_width * 3].reshape(self.scaled_height, self.scaled_width, 3)
         return np.ascontiguousarray(np.rot90(picture, -self.rotation // 90))

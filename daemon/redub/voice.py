@@ -81,10 +81,11 @@ class Voice:
     def conform(
         self, frames: FrameRange, rate: Fraction, voice_at: int, mode: DurationMode
     ) -> ConformedVoice:
-        """Lay the voice under `frames`, its first sample at frame `voice_at`, and fill what it does not reach.
+        """Lay the voice under `frames`, its first sample at frame `voice_at`, and fill what it does not
+        reach.
 
-        cut_off, silence: silence before and after; loop: again from its start; bounce: backwards and forwards in
-        turn; remap: stretched, pitch kept, to end with the range. Raises MediaError `voice.empty`.
+        cut_off, silence: silence before and after; loop: again from its start; bounce: backwards and forwards
+        in turn; remap: stretched, pitch kept, to end with the range. Raises MediaError `voice.empty`.
         """
         sample_rate, count = self.info.sample_rate, len(self._samples)
         start, stop, at = (
@@ -100,8 +101,8 @@ class Voice:
         lead = max(0, -first)
         samples[lead:] = pick(max(0, first), last)
         reach = last if mode in ("loop", "bounce", "remap") else min(last, count)
-        return ConformedVoice(self.info, samples, _mono16k(samples, sample_rate, frames, rate),
-                              _frames_within(frames, rate, sample_rate, at + max(0, first), at + reach))  # fmt: skip
+        covered = _frames_within(frames, rate, sample_rate, at + max(0, first), at + reach)
+        return ConformedVoice(self.info, samples, _mono16k(samples, sample_rate, frames, rate), covered)
 
     def _plain(self, first: int, last: int) -> np.ndarray:
         out = np.zeros((last - first, self.info.channels), self._samples.dtype)
@@ -159,7 +160,9 @@ def _mono16k(samples: np.ndarray, sample_rate: int, frames: FrameRange, rate: Fr
 
 
 def _frames_within(frames: FrameRange, rate: Fraction, sample_rate: int, start: int, stop: int) -> FrameRange:
-    """Return the frames of a range that have some sample of `start` to `stop` (samples of the clip) under them."""
+    """Return the frames of a range that have some sample of `start` to `stop` (samples of the clip) under
+    them.
+    """
     first = int(Fraction(start, sample_rate) * rate)
     last = -(-Fraction(stop, sample_rate) * rate // 1)
     return FrameRange(first, int(last)).clip(frames)

@@ -109,11 +109,12 @@ def _spool(frames: Iterator[AudioFrame], file: IO[bytes], path: Path) -> tuple[V
 
 
 def own_samples(frame: AudioFrame) -> np.ndarray:
-    """Return a decoded frame's samples, (n, channels) int16, int32 or float32, without loss where these can hold it.
+    """Return a decoded frame's samples, (n, channels) int16, int32 or float32, without loss where these can
+    hold it.
 
     8-bit samples become 16-bit ones; 64-bit ones become 32-bit ones.
     """
-    values = frame.to_ndarray()
+    values: np.ndarray = frame.to_ndarray()
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T
     match frame.format.packed.name:
