@@ -1,26 +1,24 @@
-"""Parity runners of the codecs, encoders, solvers and audio clock: each turns a case's inputs into its outputs.
+"""Parity runners of codecs, encoders, solvers and the audio clock: a case's inputs to its outputs.
 
-A runner is given the case's configuration, its weights and inputs (keys without their prefix) and the names of the
-outputs wanted; it returns those it computes, by name.
+A runner is given the case's configuration, its weights, inputs and expected outputs (keys without their
+prefix); it returns the outputs it computes, by name. Of the expected ones it reads only which runs they are
+of.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from wan_engine.audio.buckets import (
-    FEATURE_RATE,
-    RELEASED_RATE,
     released_buckets,
     released_clip_count,
     released_embedding,
     released_indices,
     released_resample,
 )
-from wan_engine.audio.causal_encoder import CausalAudioEncoder
 from wan_engine.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config, adapt_keys
 from wan_engine.sampling.schedule import TRAIN_TIMESTEPS
 from wan_engine.sampling.solver import make_solver
@@ -30,11 +28,11 @@ from wan_engine.vae.wan21 import Wan21Config, Wan21Vae
 from wan_engine.vae.wan22 import Wan22Config, Wan22Vae
 
 Tensors = Mapping[str, Tensor]
-Runner = Callable[[Mapping[str, Any], Tensors, Tensors, Iterable[str]], dict[str, Tensor]]
+Runner = Callable[[Mapping[str, Any], Tensors, Tensors, Tensors], dict[str, Tensor]]
 
 
 def vae_from_config(config: Mapping[str, Any], weights: Tensors) -> VideoCodec:
-    """Build the autoencoder a case names (the one with a decoder width of its own is Wan2.2's) and load it."""
+    """Build and load the autoencoder of a case; the one with a decoder width of its own is Wan2.2's."""
     if config.get("attn_scales"):
         raise ValueError(f"attn_scales is {config['attn_scales']}; the released autoencoders have none")
     shared: dict[str, Any] = {
@@ -53,7 +51,7 @@ def vae_from_config(config: Mapping[str, Any], weights: Tensors) -> VideoCodec:
 
 
 def run_vae(
-    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, wanted: Iterable[str]
+    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, expected: Tensors
 ) -> dict[str, Tensor]:
     """Encode each `video_*` and decode each `z_*`."""
     vae = vae_from_config(config, weights)
@@ -69,7 +67,7 @@ def run_vae(
 
 
 def run_t5(
-    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, wanted: Iterable[str]
+    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, expected: Tensors
 ) -> dict[str, Tensor]:
     """Encode a masked batch, whole and trimmed, and tabulate the distance buckets."""
     if config.get("shared_pos"):
@@ -94,7 +92,7 @@ def run_t5(
 
 
 def run_wav2vec2(
-    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, wanted: Iterable[str]
+    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, expected: Tensors
 ) -> dict[str, Tensor]:
     """Compute every hidden state, and their 30 Hz resampling."""
     model = Wav2Vec2(Wav2Vec2Config.read(config))
@@ -103,38 +101,10 @@ def run_wav2vec2(
     return {"hidden_states": states, "feat30": released_resample(states)}
 
 
-def run_causal_audio_encoder(
-    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, wanted: Iterable[str]
-) -> dict[str, Tensor]:
-    """Encode each `features_*`, and silence as long as the first."""
-    encoder = CausalAudioEncoder(
-        config["dim"],
-        config["out_dim"],
-        tokens=config["num_token"],
-        layers=config["num_layers"],
-        has_global=config["need_global"],
-    )
-    encoder.load_state_dict(weights)
-    cases = {name.removeprefix("features_"): value for name, value in inputs.items()}
-    wanted = set(wanted)
-    outputs = {}
-    for name, features in cases.items():
-        outputs[f"local_{name}"], outputs[f"global_{name}"] = encoder(features)
-    for features in cases.values():  # the case does not say which input it silenced; its length does
-        local, glob = encoder(torch.zeros_like(features))
-        if "local_zero" in wanted and "local_zero" not in outputs and features.shape[-1] == max(
-            value.shape[-1] for value in cases.values()
-        ):
-            outputs["local_zero"], outputs["global_zero"] = local, glob
-    return {name: value for name, value in outputs.items() if value is not None}
-
-
-def run_sampler(
-    solver_name: str, inputs: Tensors, wanted: Iterable[str]
-) -> dict[str, Tensor]:
+def run_sampler(solver_name: str, inputs: Tensors, expected: Tensors) -> dict[str, Tensor]:
     """Run the solver on the case's synthetic velocity for every (steps, shift) it names."""
     outputs = {}
-    for name in wanted:
+    for name in expected:
         run = re.fullmatch(r"x_n(\d+)_shift([\d.]+)", name)
         if run is None:
             continue
@@ -146,57 +116,62 @@ def run_sampler(
             velocities.append(0.8 * latent - 0.6 * torch.tanh(latent + noise) + 0.3 * clock * noise)
             latents.append(latent := solver.step(latent, velocities[-1]))
         key = name.removeprefix("x_")
-        outputs[name] = torch.stack(latents)
-        outputs[f"v_{key}"] = torch.stack(velocities)
+        outputs[name] = torch.cat(latents)
+        outputs[f"v_{key}"] = torch.cat(velocities)
         outputs[f"timesteps_{key}"] = solver.schedule.timesteps
         outputs[f"sigmas_{key}"] = solver.schedule.sigmas
     return outputs
 
 
 def run_unipc(
-    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, wanted: Iterable[str]
+    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, expected: Tensors
 ) -> dict[str, Tensor]:
     """Run UniPC."""
-    return run_sampler("unipc", inputs, wanted)
+    return run_sampler("unipc", inputs, expected)
 
 
 def run_dpmpp(
-    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, wanted: Iterable[str]
+    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, expected: Tensors
 ) -> dict[str, Tensor]:
     """Run DPM-Solver++."""
-    return run_sampler("dpm++", inputs, wanted)
+    return run_sampler("dpm++", inputs, expected)
 
 
 def run_audio_bucket(
-    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, wanted: Iterable[str]
+    config: Mapping[str, Any], weights: Tensors, inputs: Tensors, expected: Tensors
 ) -> dict[str, Tensor]:
     """Resample, bucket and count clips for every combination the outputs name."""
     rate = config["fps"]
     features = {name.removeprefix("feat50_"): value for name, value in inputs.items()}
     resampled = {name: released_resample(value) for name, value in features.items()}
     outputs = {f"feat30_{name}": value for name, value in resampled.items()}
-    table = []
-    for name in wanted:
+    for name, value in expected.items():
         if match := re.fullmatch(r"bucket_(\w+?)_bf(\d+)_m(\d+)", name):
             frames, neighbours = int(match[2]), int(match[3])
-            outputs[name], clips = released_buckets(
-                resampled[match[1]], frames, rate=rate, neighbours=neighbours
-            )
-            steps = features[match[1]].shape[1]
-            table.append([steps, resampled[match[1]].shape[1], frames, neighbours, clips])
+            outputs[name], _ = released_buckets(resampled[match[1]], frames, rate=rate, neighbours=neighbours)
         elif match := re.fullmatch(r"audio_emb_(\w+?)_bf(\d+)", name):
             outputs[name] = released_embedding(features[match[1]], int(match[2]), rate=rate)[0]
         elif match := re.fullmatch(r"index_fps(\d+)_n(\d+)", name):
             outputs[name] = released_indices(int(match[2]), rate=int(match[1]))
-    outputs["table_T50_T30_bf_m_numrepeat"] = torch.tensor(table)
+        elif name == "table_T50_T30_bf_m_numrepeat":
+            outputs[name] = torch.tensor(
+                [_clip_row(steps, frames, m, rate) for steps, _, frames, m, _ in value.tolist()]
+            )
+        elif name == "numrepeat_T30_bf_n":
+            outputs[name] = torch.tensor(
+                [
+                    [steps, frames, released_clip_count(steps, frames, rate=rate)]
+                    for steps, frames, _ in value.tolist()
+                ]
+            )
     return outputs
 
 
-def check_clip_counts(rows: Tensor, *, rate: int) -> Tensor:
-    """Return the table of (30 Hz steps, clip frames, clips) with the clips counted anew."""
-    return torch.tensor(
-        [[steps, frames, released_clip_count(steps, frames, rate=rate)] for steps, frames, _ in rows.tolist()]
-    )
+def _clip_row(steps: int, clip_frames: int, neighbours: int, rate: int) -> list[int]:
+    """Return one row of the clip table: steps at 50 Hz, steps at 30 Hz, frames, neighbours, clips."""
+    resampled = released_resample(torch.zeros(1, steps, 1)).shape[1]
+    clips = released_clip_count(resampled, clip_frames, rate=rate)
+    return [steps, resampled, clip_frames, neighbours, clips]
 
 
 RUNNERS: dict[str, Runner] = {
@@ -204,7 +179,6 @@ RUNNERS: dict[str, Runner] = {
     "vae22": run_vae,
     "t5_encoder": run_t5,
     "wav2vec2_tiny": run_wav2vec2,
-    "causal_audio_encoder": run_causal_audio_encoder,
     "sampler_unipc": run_unipc,
     "sampler_dpmpp": run_dpmpp,
     "audio_bucket": run_audio_bucket,

@@ -1,8 +1,8 @@
 """From wav2vec2's 50 steps a second to one feature per video frame.
 
-Two ways. `sample_features` is what we use: linear interpolation at each frame's own time, at any frame rate. The
-`released_*` functions are what the released pipeline does (50 Hz stretched to 30 Hz, then the nearest step of a 16 fps
-frame), kept so that its results can be reproduced exactly.
+Two ways. `sample_features` is what we use: linear interpolation at each frame's own time, at any frame rate.
+The `released_*` functions are what the released pipeline does (50 Hz stretched to 30 Hz, then the nearest
+step of a 16 fps frame), kept so that its results can be reproduced exactly.
 """
 
 import math
@@ -21,8 +21,8 @@ def sample_features(
 ) -> Tensor:
     """Return features (1, N, C, frames) for `frame_count` video frames at `rate` from `start_s` on.
 
-    Frame i is heard at start_s + i / rate; step k of wav2vec2 starts at k / 50. Before the first and after the last step
-    there is silence, which the released pipeline writes as zeros.
+    Frame i is heard at start_s + i / rate; step k of wav2vec2 starts at k / 50. Before the first and after
+    the last step there is silence, which the released pipeline writes as zeros.
     """
     if rate <= 0:
         raise ValueError(f"the rate is {rate}; it must be above 0")
@@ -61,7 +61,8 @@ def released_buckets(
 ) -> tuple[Tensor, int]:
     """Return features (frames, N, C * (2 * neighbours + 1)) of all clips, and the number of clips.
 
-    `features_NTC` is at 30 Hz. Frames after the sound get zeros; a window reaching over an end repeats the end.
+    `features_NTC` is at 30 Hz. Frames after the sound get zeros; a window reaching over an end repeats the
+    end.
     """
     steps = features_NTC.shape[1]
     clips = released_clip_count(steps, clip_frames, rate=rate)
@@ -75,6 +76,6 @@ def released_buckets(
 
 
 def released_embedding(features_NTC: Tensor, clip_frames: int, *, rate: int = 16) -> tuple[Tensor, int]:
-    """Return features (1, N, C, frames) of all clips from 50 Hz hidden states, as the released pipeline does."""
+    """Return features (1, N, C, frames) of all clips from 50 Hz hidden states, as released."""
     buckets, clips = released_buckets(released_resample(features_NTC), clip_frames, rate=rate)
     return buckets.permute(1, 2, 0)[None], clips

@@ -1,7 +1,7 @@
-"""wav2vec2 as a feature extractor: every hidden state of `wav2vec2-large-xlsr-53-english`, at 50 steps a second.
+"""wav2vec2 as a feature extractor: every hidden state, at 50 steps a second.
 
-Source: Baevski et al. 2020, "wav2vec 2.0" (arXiv 2006.11477), in the pre-norm form of the large models; layers and names
-as in transformers' `Wav2Vec2ForCTC`, whose head is not used here.
+Source: Baevski et al. 2020, "wav2vec 2.0" (arXiv 2006.11477), in the pre-norm form of the large models;
+layers and names as in transformers' `Wav2Vec2ForCTC`, whose head is not used here.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,8 @@ class Wav2Vec2Config:
                     hint="Use wav2vec2-large-xlsr-53-english.",
                 )
         known = {field.name for field in fields(cls)}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k in known})
+        ours: dict[str, Any] = {key: value for key, value in config.items() if key in known}
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in ours.items()})
 
 
 class Wav2Vec2(nn.Module):
@@ -80,7 +81,7 @@ class FeatureExtractor(nn.Module):
         self.conv_layers = nn.ModuleList(ConvLayer(*shape, bias=config.conv_bias) for shape in shapes)
 
     def forward(self, samples_T: Tensor) -> Tensor:
-        """(samples) -> (steps, C), in pieces that share the samples both see: the same numbers as in one go."""
+        """(samples) -> (steps, C), in overlapping pieces: the same numbers as in one go."""
         steps = step_count(len(samples_T))
         if steps < 1:
             raise MediaError(
@@ -143,7 +144,7 @@ class Encoder(nn.Module):
 
 
 class PositionalConv(nn.Module):
-    """A wide grouped convolution whose output tells each step where it stands; its weight norm is folded at loading."""
+    """A wide grouped convolution that tells each step where it stands; its weight norm is folded at loading."""
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__()
@@ -219,9 +220,10 @@ def normalise_sound(samples_T: Tensor) -> Tensor:
 
 
 def adapt_keys(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a released `Wav2Vec2ForCTC` state dict to ours: no prefix, no head, the weight norm multiplied out.
+    """Rename a released `Wav2Vec2ForCTC` state dict: no prefix, no head, the weight norm multiplied out.
 
-    w = g * v / |v| over all but the kernel axis, stored as weight_g / weight_v or as torch's newer parametrisation.
+    w = g * v / |v| over all but the kernel axis, stored as weight_g / weight_v or as torch's newer
+    parametrisation.
     """
     ours = {
         key.removeprefix("wav2vec2."): value

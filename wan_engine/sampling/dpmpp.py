@@ -1,7 +1,7 @@
 """DPM-Solver++ (2M, midpoint) for flow models.
 
-Source: Lu et al. 2022, "DPM-Solver++" (arXiv 2211.01095), algorithm 2; first and last step of first order, as in
-Wan2.2.
+Source: Lu et al. 2022, "DPM-Solver++" (arXiv 2211.01095), algorithm 2; first and last step of first order, as
+in Wan2.2.
 """
 
 import torch
@@ -30,7 +30,7 @@ class DpmPlusPlus:
         return self.advance(latent, self.clean(latent, velocity))
 
     def advance(self, latent: Tensor, clean: Tensor) -> Tensor:
-        """Return the latent at the next noise level, given the clean latent predicted (or edited) at this one."""
+        """Return the latent at the next noise level, given the clean one predicted (or edited) at this."""
         i, before = self.index, self._before
         h = self._lambda[i + 1] - self._lambda[i]
         pull = self._alpha[i + 1] * (torch.exp(-h) - 1)

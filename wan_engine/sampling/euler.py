@@ -22,7 +22,7 @@ class Euler:
         return self.advance(latent, self.clean(latent, velocity))
 
     def advance(self, latent: Tensor, clean: Tensor) -> Tensor:
-        """Return the latent at the next noise level, given the clean latent predicted (or edited) at this one.
+        """Return the latent at the next noise level, given the clean one predicted (or edited) at this.
 
         x + (sigma' - sigma) * v with v = (x - clean) / sigma: a mean of latent and clean latent.
         """

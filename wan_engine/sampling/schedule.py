@@ -1,7 +1,7 @@
 """Noise levels: which sigmas a run of N steps visits, and the timestep the network is told at each.
 
-x = (1 - sigma) * clean + sigma * noise, sigma going from (nearly) 1 to 0. `shift` moves the steps towards high noise,
-where large pictures are decided (Esser et al. 2024, arXiv 2403.03206, section 5.3.2).
+x = (1 - sigma) * clean + sigma * noise, sigma going from (nearly) 1 to 0. `shift` moves the steps towards
+high noise, where large pictures are decided (Esser et al. 2024, arXiv 2403.03206, section 5.3.2).
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from torch import Tensor
 from wan_engine.errors import SettingError
 
 TRAIN_TIMESTEPS = 1000
-UNIPC_SIGMA_MAX = float(np.float32(0.999))  # the released UniPC schedule begins one training step below full noise
+UNIPC_SIGMA_MAX = float(
+    np.float32(0.999)
+)  # the released UniPC schedule begins one training step below full noise
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,13 @@ def shifted(sigma: np.ndarray, shift: float) -> np.ndarray:
 def make_schedule(steps: int, shift: float, *, sigma_max: float = 1.0) -> Schedule:
     """Return N evenly spaced noise levels from `sigma_max` down, shifted. Raises SettingError.
 
-    The network sees floor(1000 * sigma); the solver uses sigma itself. Source: Wan2.2 (both of its flow schedulers).
+    The network sees floor(1000 * sigma); the solver uses sigma itself. Source: Wan2.2 (both of its flow
+    schedulers).
     """
     if steps < 1:
-        raise SettingError(f"{steps} steps cannot be taken.", hint="Use 1 or more; 40 is the released setting.")
+        raise SettingError(
+            f"{steps} steps cannot be taken.", hint="Use 1 or more; 40 is the released setting."
+        )
     if not shift > 0:
         raise SettingError(f"The shift is {shift}; it must be above 0.")
     sigmas = shifted(np.linspace(sigma_max, 0.0, steps + 1)[:-1], shift)

@@ -14,7 +14,7 @@ SOLVERS = ("unipc", "dpm++", "euler")
 
 
 class Solver(Protocol):
-    """Takes latents from noise to clean, one noise level at a time, remembering what it needs of earlier steps."""
+    """Takes latents from noise to clean, one level at a time, remembering what it needs of earlier steps."""
 
     schedule: Schedule
     index: int  # steps taken
@@ -24,7 +24,7 @@ class Solver(Protocol):
         ...
 
     def advance(self, latent: Tensor, clean: Tensor) -> Tensor:
-        """Return the latent at the next noise level, given the clean latent predicted (or edited) at this one."""
+        """Return the latent at the next noise level, given the clean one predicted (or edited) at this."""
         ...
 
     def step(self, latent: Tensor, velocity: Tensor) -> Tensor:

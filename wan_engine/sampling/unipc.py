@@ -1,7 +1,7 @@
-"""UniPC of order 2 for flow models: each step corrects the last one with what the network now says, then predicts.
+"""UniPC of order 2 for flow models: each step corrects the last with what the network now says, then predicts.
 
-Source: Zhao et al. 2023, "UniPC" (arXiv 2302.04867), the B2(h) variant on the predicted clean latent; coefficients as
-in diffusers' `UniPCMultistepScheduler`, which Wan2.2 adapts.
+Source: Zhao et al. 2023, "UniPC" (arXiv 2302.04867), the B2(h) variant on the predicted clean latent;
+coefficients as in diffusers' `UniPCMultistepScheduler`, which Wan2.2 adapts.
 """
 
 import torch
@@ -32,7 +32,7 @@ class UniPC:
         return self.advance(latent, self.clean(latent, velocity))
 
     def advance(self, latent: Tensor, clean: Tensor) -> Tensor:
-        """Return the latent at the next noise level, given the clean latent predicted (or edited) at this one."""
+        """Return the latent at the next noise level, given the clean one predicted (or edited) at this."""
         i, steps = self.index, self.schedule.steps
         base = latent if self._base is None else self._corrected(self._base, clean)
         self._order = min(2, i + 1, steps - i)

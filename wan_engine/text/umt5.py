@@ -1,7 +1,8 @@
 """The umT5-XXL encoder: prompts' tokens to the features the transformers attend to.
 
-T5's encoder (Raffel et al. 2020, arXiv 1910.10683) with gated GELU, and with umT5's own table of relative positions in
-every layer (Chung et al. 2023, arXiv 2304.09151). There is no scaling by the root of the head width.
+T5's encoder (Raffel et al. 2020, arXiv 1910.10683) with gated GELU, and with umT5's own table of relative
+positions in every layer (Chung et al. 2023, arXiv 2304.09151). There is no scaling by the root of the head
+width.
 """
 
 import math
@@ -44,7 +45,7 @@ class UmT5Encoder(nn.Module):
         """(B, S) token ids -> (B, S, D). Tokens whose mask is 0 are not attended to."""
         if ids_BS.max() >= self.config.vocabulary:
             raise SettingError(
-                f"The tokenizer made token {int(ids_BS.max())}; the text encoder knows {self.config.vocabulary}.",
+                f"Token {int(ids_BS.max())} is outside the text encoder's {self.config.vocabulary}.",
                 hint="Use the tokenizer that came with the model.",
             )
         x_BSD = self.token_embedding(ids_BS)
@@ -153,8 +154,8 @@ class RelativePositions(nn.Module):
 def relative_bucket(distance: Tensor, buckets: int = 32, max_distance: int = 128) -> Tensor:
     """Return the bucket of key position minus query position.
 
-    Half of the buckets are for keys behind the query, half for keys ahead. In each half, the first half counts single
-    steps and the rest is spaced logarithmically up to `max_distance`. Source: T5, section 2.1.
+    Half of the buckets are for keys behind the query, half for keys ahead. In each half, the first half
+    counts single steps and the rest is spaced logarithmically up to `max_distance`. Source: T5, section 2.1.
     """
     half, exact = buckets // 2, buckets // 4
     side = (distance > 0).long() * half

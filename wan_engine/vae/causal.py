@@ -1,8 +1,8 @@
 """The building blocks both video autoencoders share, written for streams.
 
-A causal network sees the present and the past only. So a video can be pushed through it in chunks, if every layer
-remembers the last frames it was given. `Stream` is that memory. Pushing the whole video as one chunk is the same
-computation, which is how the streamed path is tested.
+A causal network sees the present and the past only. So a video can be pushed through it in chunks, if every
+layer remembers the last frames it was given. `Stream` is that memory. Pushing the whole video as one chunk is
+the same computation, which is how the streamed path is tested.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Stream:
         self._tiles: dict[tuple[int, int], Stream] = {}
 
     def join(self, layer: nn.Module, x_BCFHW: Tensor, keep: int) -> Tensor:
-        """Return `x` with the frames `layer` remembers put in front, and remember the last `keep` of the result."""
+        """Put the frames `layer` remembers before `x`, and remember the last `keep` of the result."""
         past = self._past.get(layer)
         joined = x_BCFHW if past is None else torch.cat([past, x_BCFHW], dim=2)
         self._past[layer] = joined[:, :, -keep:].clone()
@@ -40,14 +40,14 @@ class Stream:
 
 
 class CausalConv3d(nn.Conv3d):
-    """A convolution that looks back: before the stream's first frame there are zeros, after the present nothing."""
+    """A convolution that looks back only; before the stream's first frame there are zeros."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int, int]) -> None:
         super().__init__(in_channels, out_channels, kernel_size)
         self.reach = self.kernel_size[0] - 1
         self.spatial_padding = (self.kernel_size[1] // 2, self.kernel_size[2] // 2)
 
-    def forward(self, x_BCFHW: Tensor, stream: Stream) -> Tensor:
+    def forward(self, x_BCFHW: Tensor, stream: Stream) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(B, C, F, H, W) -> (B, C', F, H, W)."""
         if self.reach == 0:
             return F.conv3d(x_BCFHW, self.weight, self.bias)
@@ -80,7 +80,7 @@ def _statistics_dtype(x: Tensor) -> torch.dtype:
 
 
 class ResidualBlock(nn.Module):
-    """Norm, SiLU, 3x3x3, norm, SiLU, 3x3x3, and the input added; the checkpoint's numbering skips parts without weights."""
+    """Norm, SiLU, 3x3x3, norm, SiLU, 3x3x3, and the input added; keys skip the numbers of parts without weights."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
@@ -128,7 +128,9 @@ class Middle(nn.ModuleList):
     """The bottleneck of encoder and decoder: residual, attention, residual."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__([ResidualBlock(channels, channels), AttentionBlock(channels), ResidualBlock(channels, channels)])
+        super().__init__(
+            [ResidualBlock(channels, channels), AttentionBlock(channels), ResidualBlock(channels, channels)]
+        )
 
     def forward(self, x_BCFHW: Tensor, stream: Stream) -> Tensor:
         """(B, C, F, H, W) -> (B, C, F, H, W)."""

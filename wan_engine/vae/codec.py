@@ -1,7 +1,7 @@
 """A video autoencoder as its users see it: videos in, normalised latents out, and back, chunk by chunk.
 
-The first frame is a chunk of its own (it is a latent of its own), then every four frames make one latent. Chunks bound
-the memory; any chunk size computes the same numbers.
+The first frame is a chunk of its own (it is a latent of its own), then every four frames make one latent.
+Chunks bound the memory; any chunk size computes the same numbers.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ class LatentStatistics:
 
 
 class VideoCodec(nn.Module):
-    """What Wan2.1's and Wan2.2's autoencoders share: the two 1x1x1 convolutions at the latent, and the streaming.
+    """What both autoencoders share: the two 1x1x1 convolutions at the latent, and the streaming.
 
-    A subclass gives `encoder` and `decoder` (chunk and stream to chunk), the statistics, and how many pixels a latent
-    pixel stands for.
+    A subclass gives `encoder` and `decoder` (chunk and stream to chunk), the statistics, and how many pixels
+    a latent pixel stands for.
     """
 
     statistics: LatentStatistics
@@ -42,7 +42,8 @@ class VideoCodec(nn.Module):
     def encode(self, video_BCFHW: Tensor, *, latents_per_chunk: int = 1, tile: int | None = None) -> Tensor:
         """Turn video in [-1, 1] into normalised latents (B, c, 1 + (F-1)//4, H/stride, W/stride).
 
-        Frames beyond 1 + 4n have no latent and are left out. `tile` (pixels) bounds memory without changing the result.
+        Frames beyond 1 + 4n have no latent and are left out. `tile` (pixels) bounds memory without changing
+        the result.
         """
         chunks = self.encode_chunks(video_BCFHW, latents_per_chunk=latents_per_chunk, tile=tile)
         return torch.cat(list(chunks), dim=2)
@@ -64,7 +65,7 @@ class VideoCodec(nn.Module):
     def decode(
         self, latent_BCfhw: Tensor, *, latents_per_chunk: int = 1, tile: int | None = None, clamp: bool = True
     ) -> Tensor:
-        """Turn normalised latents into video (B, 3, 1 + 4(f-1), H, W), clamped to [-1, 1] unless asked not to."""
+        """Turn normalised latents into video (B, 3, 1 + 4(f-1), H, W), clamped to [-1, 1]."""
         video, done = None, 0
         for chunk in self.decode_chunks(
             latent_BCfhw, latents_per_chunk=latents_per_chunk, tile=tile, clamp=clamp

@@ -17,7 +17,7 @@ class Downsample(nn.Module):
         self.time_conv = nn.Conv3d(channels, channels, (3, 1, 1), stride=(2, 1, 1)) if temporal else None
 
     def forward(self, x_BCFHW: Tensor, stream: Stream) -> Tensor:
-        """(B, C, F, H, W) -> (B, C, F or F', H/2, W/2); F' = 1 + (F-1)/2 for the stream's first chunk, else F/2."""
+        """(B, C, F, H, W) -> (B, C, F or F', H/2, W/2); F' = (F+1)/2 in the first chunk, else F/2."""
         x_NCHW, batch = fold_frames(x_BCFHW)
         x_BCFHW = unfold_frames(self.resample["1"](F.pad(x_NCHW, (0, 1, 0, 1))), batch)
         return x_BCFHW if self.time_conv is None else self._halve_time(self.time_conv, x_BCFHW, stream)
@@ -40,11 +40,12 @@ class Upsample(nn.Module):
         self.time_conv = CausalConv3d(in_channels, 2 * in_channels, (3, 1, 1)) if temporal else None
 
     def forward(self, x_BCFHW: Tensor, stream: Stream) -> Tensor:
-        """(B, C, F, H, W) -> (B, C', F or F', 2H, 2W); F' = 2F - 1 for the stream's first chunk, else 2F."""
+        """(B, C, F, H, W) -> (B, C', F or F', 2H, 2W); F' = 2F - 1 in the first chunk, else 2F."""
         if self.time_conv is not None:
             x_BCFHW = self._double_time(self.time_conv, x_BCFHW, stream)
         x_NCHW, batch = fold_frames(x_BCFHW)
         conv = self.resample["1"]
+        assert isinstance(conv, nn.Conv2d)
         return unfold_frames(convolve_doubled(x_NCHW, conv.weight, conv.bias), batch)
 
     def _double_time(self, time_conv: CausalConv3d, x_BCFHW: Tensor, stream: Stream) -> Tensor:
@@ -65,8 +66,9 @@ def _interleave_frames(x_BCFHW: Tensor) -> Tensor:
 def convolve_doubled(x_NCHW: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Double a picture by nearest neighbour and convolve it 3x3, without ever making the doubled picture.
 
-    In a doubled picture a 3x3 window covers only 2x2 different pixels, so each of the four output phases is a 2x2
-    convolution of the small picture whose taps are sums of the 3x3 taps: 16 multiplications a pixel for 36.
+    In a doubled picture a 3x3 window covers only 2x2 different pixels, so each of the four output phases is a
+    2x2 convolution of the small picture whose taps are sums of the 3x3 taps: 16 multiplications a pixel for
+    36.
     """
     count, _, rows, columns = x_NCHW.shape
     out = x_NCHW.new_empty((count, 2 * rows, 2 * columns, weight.shape[0])).permute(0, 3, 1, 2)

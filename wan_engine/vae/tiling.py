@@ -1,7 +1,8 @@
 """Exact spatial tiling: windows with a margin as wide as the receptive field, their margins thrown away.
 
-Only the stages at high resolution are tiled. They hold nearly all of the memory, and a small margin covers what their
-few convolutions see; the attention over a whole frame stays outside. So tiles change the memory needed, not the result.
+Only the stages at high resolution are tiled. They hold nearly all of the memory, and a small margin covers
+what their few convolutions see; the attention over a whole frame stays outside. So tiles change the memory
+needed, not the result.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Tiling:
-    """How one stage may be cut: margin and alignment in its input's pixels, and output pixels per input pixel."""
+    """How a stage may be cut: margin and alignment in input pixels, and output pixels per input pixel."""
 
     margin: int
     align: int
@@ -35,7 +36,7 @@ class Tiling:
 
 
 def windows(length: int, tile: int, tiling: Tiling) -> list[Window]:
-    """Cut `length` into tiles of about `tile` pixels, each with its margins, clipped at the picture's edges."""
+    """Cut `length` into tiles of about `tile` pixels, with margins that stop at the picture's edges."""
     step = max(tiling.align, tile // tiling.align * tiling.align)
     margin = -(-tiling.margin // tiling.align) * tiling.align
     return [
@@ -47,7 +48,8 @@ def windows(length: int, tile: int, tiling: Tiling) -> list[Window]:
 def run_tiled(stage: Stage, x_BCFHW: Tensor, stream: Stream, *, tile: int, tiling: Tiling) -> Tensor:
     """Run `stage` tile by tile and put the kept parts together; equal to `stage(x, stream)`.
 
-    `tile` is in pixels of the stage's input. Each tile has its own stream, so a video must keep its tile size.
+    `tile` is in pixels of the stage's input. Each tile has its own stream, so a video must keep its tile
+    size.
     """
     rows = windows(x_BCFHW.shape[3], tile, tiling)
     columns = windows(x_BCFHW.shape[4], tile, tiling)

@@ -5,6 +5,7 @@ Source: "Wan: Open and Advanced Large-Scale Video Generative Models", section on
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -59,10 +60,8 @@ class Encoder(nn.Module):
         widths = [config.width * m for m in (1, *config.multipliers)]
         layers: list[nn.Module] = []
         self.fine_layers = 0
-        for level, (narrow, wide) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
-            layers += [
-                ResidualBlock(narrow if i == 0 else wide, wide) for i in range(config.residual_blocks)
-            ]
+        for level, (narrow, wide) in enumerate(pairwise(widths)):
+            layers += [ResidualBlock(narrow if i == 0 else wide, wide) for i in range(config.residual_blocks)]
             if level < len(widths) - 2:
                 layers.append(Downsample(wide, temporal=config.halves_time[level]))
             if level < FINE_LEVELS:
@@ -94,7 +93,7 @@ class Decoder(nn.Module):
         levels = len(config.multipliers)
         layers: list[nn.Module] = []
         self.coarse_layers = 0
-        for level, (narrow, wide) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for level, (narrow, wide) in enumerate(pairwise(widths)):
             if level == levels - FINE_LEVELS:
                 self.coarse_layers = len(layers)
             entry = narrow if level == 0 else narrow // 2
@@ -123,7 +122,7 @@ class Decoder(nn.Module):
 
 
 def encoder_tiling(blocks: int, levels: int) -> Tiling:
-    """Return how the first levels of an encoder may be cut: each block sees 2 pixels, a `Downsample` 2 more."""
+    """Return how an encoder's first levels may be cut: a block sees 2 pixels around, a `Downsample` 2 more."""
     fine = min(FINE_LEVELS, levels)
     halvings = min(FINE_LEVELS, levels - 1)
     margin = 1 + sum(2 * blocks * 2**level for level in range(fine)) + sum(2 * 2**i for i in range(halvings))

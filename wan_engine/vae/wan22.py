@@ -1,8 +1,8 @@
 """The Wan2.2 video autoencoder of TI2V-5B: 48 latent channels, 16x16 pixels and 4 frames to a latent.
 
-Two things differ from Wan2.1: pixels are unshuffled 2x2 into channels before the encoder (and shuffled back after the
-decoder), and every level has a shortcut without weights, after DC-AE (Chen et al. 2024, arXiv 2410.10733): averaging
-space-to-depth going down, duplicating depth-to-space going up.
+Two things differ from Wan2.1: pixels are unshuffled 2x2 into channels before the encoder (and shuffled back
+after the decoder), and every level has a shortcut without weights, after DC-AE (Chen et al. 2024, arXiv
+2410.10733): averaging space-to-depth going down, duplicating depth-to-space going up.
 """
 
 from dataclasses import dataclass, field
@@ -155,7 +155,7 @@ class DownLevel(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """Residual blocks and an `Upsample`, plus the duplicated depth-to-space of the input; the last level has neither."""
+    """Residual blocks and, but for the last level, an `Upsample` and the duplicated depth-to-space of the input."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, blocks: int, doubles_space: bool, doubles_time: bool
@@ -180,9 +180,10 @@ class UpLevel(nn.Module):
 
 
 def average_down(x_BCFHW: Tensor, out_channels: int, ft: int, fs: int) -> Tensor:
-    """Move ft frames of fs x fs pixels into channels, then average consecutive channels down to `out_channels`.
+    """Move ft frames of fs x fs pixels into channels, then average neighbours down to `out_channels`.
 
-    A chunk whose length is no multiple of ft (the stream's first) gets a zero frame in front, which counts in the mean.
+    A chunk whose length is no multiple of ft (the stream's first) gets a zero frame in front, which counts in
+    the mean.
     """
     missing = -x_BCFHW.shape[2] % ft
     if missing:
@@ -193,7 +194,7 @@ def average_down(x_BCFHW: Tensor, out_channels: int, ft: int, fs: int) -> Tensor
 
 
 def duplicate_up(x_BCFHW: Tensor, out_channels: int, ft: int, fs: int) -> Tensor:
-    """Repeat every channel in place until there are out_channels * ft * fs * fs, then move them into frames and pixels."""
+    """Repeat each channel up to out_channels * ft * fs * fs of them, then move those into frames and pixels."""
     repeats = out_channels * ft * fs * fs // x_BCFHW.shape[1]
     deep = x_BCFHW.permute(0, 2, 3, 4, 1).repeat_interleave(repeats, dim=-1)
     grid = rearrange(deep, "b f h w (c ft fh fw) -> b (f ft) (h fh) (w fw) c", ft=ft, fh=fs, fw=fs)
