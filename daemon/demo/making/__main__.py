@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from skimage import data
+from skimage import data  # pyright: ignore[reportMissingImports] - in the extra `demo` alone
 
 from daemon.demo.making.puppet import Mouth, Puppet
 from daemon.demo.making.shot import (

@@ -218,7 +218,7 @@ def _lips(mouth: Mouth) -> _Lips:
     opening = mouth.gap * WIDEST_GAP
     raised, lowered = 0.24 * opening + 3.0 * mouth.tuck, 0.76 * opening - 3.0 * mouth.tuck
 
-    def contour(points, *, shift: float, thickness: float) -> np.ndarray:
+    def contour(points, *, shift: float, thickness: float | np.ndarray) -> np.ndarray:
         """Place a contour: along the mouth as in the portrait, across it from the closed line."""
         along = (np.array(points, float)[:, 0] - LEFT[0]) / (RIGHT[0] - LEFT[0])
         arch = np.clip(4 * along * (1 - along), 0, 1)

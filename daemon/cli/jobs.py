@@ -1,0 +1,126 @@
+"""Commands about jobs on the queue: jobs, watch, cancel, pause, resume, retry."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+import msgspec
+import typer
+
+from daemon.cli.follow import follow
+from daemon.cli.output import JsonOption, job_document, local_time, print_json, print_line, print_table, say
+from daemon.cli.redub import print_job
+from daemon.cli.status import status_of
+from daemon.client import Client
+from daemon.protocol.errors import RequestError
+from daemon.protocol.jobs import Job, JobState, ProbeSpec
+from daemon.protocol.messages import EVENT_NAMES, JobChanged
+
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
+
+
+def jobs(
+    state: Annotated[
+        list[str] | None, typer.Option("--state", metavar="|".join(JobState), help="Only these; repeatable.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 1000,
+    as_json: JsonOption = False,
+) -> int:
+    """List jobs: what runs, what waits in its order, then the newest."""
+    states = [_state(word) for word in state or []]
+    with Client.connect(name="cli") as client:
+        found = client.jobs(states, limit=limit)
+    if as_json:
+        print_json({"jobs": found})
+    elif found:
+        print_table(["JOB", "STATE", "DONE", "SUBMITTED", "WHAT"], [_row(job) for job in found])
+    else:
+        say("There are no jobs.")
+    return 0
+
+
+def watch(job: JobArgument, as_json: JsonOption = False) -> int:
+    """Show a job until it ends. With --json: one line an event, and the job itself last."""
+    with Client.connect(name="cli") as client:
+        if as_json:
+            for event in client.watch(job):
+                print_json({"event": EVENT_NAMES[type(event)], **msgspec.to_builtins(event)})
+            found = client.job(job)
+        else:
+            found = follow(client, job)
+    print_job(found, as_json=as_json)
+    return status_of(found)
+
+
+def cancel(job: JobArgument, as_json: JsonOption = False) -> int:
+    """Stop a job for good; `retry` would go on from its last complete chunk."""
+    return _stop(job, Client.cancel, as_json=as_json)
+
+
+def pause(job: JobArgument, as_json: JsonOption = False) -> int:
+    """Stop a job for now."""
+    return _stop(job, Client.pause, as_json=as_json)
+
+
+def resume(job: JobArgument, as_json: JsonOption = False) -> int:
+    """Put a paused job back on the queue, or let a held one run."""
+    with Client.connect(name="cli") as client:
+        is_held = client.job(job).state is JobState.HELD
+        found = client.release(job) if is_held else client.resume(job)
+    return _print_state(found, as_json=as_json)
+
+
+def retry(job: JobArgument, as_json: JsonOption = False) -> int:
+    """Put a failed or cancelled job back on the queue."""
+    with Client.connect(name="cli") as client:
+        return _print_state(client.retry(job), as_json=as_json)
+
+
+def _stop(job_id: str, request: Callable[[Client, str], Job], *, as_json: bool) -> int:
+    """Ask for a stop and wait, less than a second, until the job has stopped."""
+    with Client.connect(name="cli") as client:
+        found = request(client, job_id)
+        if found.state is JobState.RUNNING:
+            for event in client.watch(job_id):
+                if isinstance(event, JobChanged) and event.job.state is not JobState.RUNNING:
+                    found = event.job
+                    break
+    return _print_state(found, as_json=as_json)
+
+
+def _print_state(job: Job, *, as_json: bool) -> int:
+    if as_json:
+        print_json(job_document(job))
+    else:
+        print_line(f"Job {job.job_id} is {job.state}.")
+    return 0
+
+
+def _state(word: str) -> JobState:
+    try:
+        return JobState(word)
+    except ValueError:
+        hint = f"The states are {', '.join(JobState)}."
+        raise RequestError("job.invalid", f"There is no job state `{word}`.", hint=hint) from None
+
+
+def _row(job: Job) -> list[str]:
+    done = "" if job.progress is None else f"{job.progress.fraction:.0%}"
+    spec = job.spec.redub if isinstance(job.spec, ProbeSpec) else job.spec
+    kind = type(job.spec).__name__.removesuffix("Spec").lower()
+    return [
+        job.job_id,
+        str(job.state),
+        done,
+        local_time(job.submitted_at),
+        f"{kind} {spec.source} {spec.in_} to {spec.out}",
+    ]
+
+
+COMMANDS = {
+    "jobs": jobs,
+    "watch": watch,
+    "cancel": cancel,
+    "pause": pause,
+    "resume": resume,
+    "retry": retry,
+}

@@ -1,0 +1,161 @@
+"""Commands that put a job on the queue: redub, submit, faces."""
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from daemon.cli.follow import follow
+from daemon.cli.output import JsonOption, job_document, print_error, print_json, print_line, print_table
+from daemon.cli.specs import CHOICES, build_spec, position, read_boxes, read_job_file
+from daemon.cli.status import status_of
+from daemon.client import Client
+from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, ProbeSpec, RedubSpec, Take
+
+
+def _choice(name: str, help_text: str) -> typer.models.OptionInfo:
+    words = CHOICES[name]
+    return typer.Option(
+        "--" + name.replace("_", "-"),
+        metavar="|".join(words),
+        help=help_text,
+        autocompletion=lambda incomplete: [word for word in words if word.startswith(incomplete)],
+    )
+
+
+def redub(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The shot.")],
+    in_: Annotated[str, typer.Option("--in", metavar="POS", help="First frame: a number, or a timecode.")],
+    out: Annotated[str, typer.Option("--out", metavar="POS", help="The frame after the last.")],
+    voice: Annotated[str, typer.Option(metavar="FILE", help="The new voice.")],
+    voice_at: Annotated[
+        str | None, typer.Option(metavar="POS", help="Where the voice begins; otherwise at --in.")
+    ] = None,
+    engine: Annotated[str, _choice("engine", "What draws the mouth.")] = "auto",
+    takes: Annotated[int, typer.Option(help="How many takes to make.")] = 1,
+    seed: Annotated[int, typer.Option(help="The first take's seed.")] = 0,
+    handles: Annotated[int, typer.Option(help="Frames delivered untouched on both sides.")] = 0,
+    face: Annotated[
+        str, typer.Option(metavar="auto|ID|X,Y", help="Who speaks; `dubwright faces` lists them.")
+    ] = "auto",
+    boxes: Annotated[
+        str | None, typer.Option(metavar="FILE", help="JSON: for each frame [x0,y0,x1,y1] or null.")
+    ] = None,
+    duration_mode: Annotated[
+        str, _choice("duration_mode", "What to do where voice and range differ.")
+    ] = "silence",
+    deliver: Annotated[str, _choice("deliver", "The mouth on alpha, or the whole picture.")] = "overlay",
+    codec: Annotated[str | None, _choice("codec", "How takes are written.")] = None,
+    matte: Annotated[bool, typer.Option("--matte", help="Write the matte as a clip, too.")] = False,
+    dest: Annotated[str | None, typer.Option(metavar="DIR", help="Where takes go.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, make nothing.")] = False,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the job is queued.")] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Re-dub frames IN to OUT (exclusive) of SOURCE with a new voice."""
+    spec = build_spec(
+        "redub",
+        {
+            "source": source,
+            "voice": voice,
+            "in": position(in_),
+            "out": position(out),
+            "voice_at": None if voice_at is None else position(voice_at),
+            "engine": engine,
+            "takes": takes,
+            "seed": seed,
+            "handles": handles,
+            "face": face,
+            "boxes": None if boxes is None else read_boxes(boxes),
+            "duration_mode": duration_mode,
+            "deliver": deliver,
+            "codec": codec,
+            "matte": matte,
+            "dest": dest,
+        },
+    )
+    if dry_run:
+        assert isinstance(spec, RedubSpec)
+        spec = ProbeSpec(redub=spec)
+    return _run(spec, wait=not no_wait, as_json=as_json)
+
+
+def submit(
+    job_file: Annotated[str, typer.Argument(metavar="JOB.json", help="The job; - reads standard input.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Watch the job until it ends.")] = False,
+    hold: Annotated[bool, typer.Option("--hold", help="Keep it from running until it is released.")] = False,
+    priority: Annotated[int, typer.Option(help="Higher runs first.")] = 0,
+    key: Annotated[str | None, typer.Option(help="The same key twice is one job.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Put the job of a file on the queue."""
+    spec = read_job_file(job_file)
+    return _run(spec, wait=wait, as_json=as_json, hold=hold, priority=priority, key=key)
+
+
+def faces(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The shot.")],
+    in_: Annotated[str, typer.Option("--in", metavar="POS", help="First frame.")],
+    out: Annotated[str, typer.Option("--out", metavar="POS", help="The frame after the last.")],
+    as_json: JsonOption = False,
+) -> int:
+    """Find the people in a range: their ids for --face, where they are seen, a thumbnail of each."""
+    spec = build_spec("faces", {"source": source, "in": position(in_), "out": position(out)})
+    return _run(spec, wait=True, as_json=as_json)
+
+
+def _run(
+    spec: JobSpec,
+    *,
+    wait: bool,
+    as_json: bool,
+    hold: bool = False,
+    priority: int = 0,
+    key: str | None = None,
+) -> int:
+    """Submit, watch if asked to, and print what came of it."""
+    with Client.connect(name="cli") as client:
+        job = client.submit(spec, key=key, priority=priority, hold=hold)
+        if wait and job.state not in FINAL_STATES:
+            job = follow(client, job.job_id, quiet=as_json)
+    print_job(job, as_json=as_json)
+    return status_of(job)
+
+
+def print_job(job: Job, *, as_json: bool) -> None:
+    """Print how a job stands and what it left."""
+    if as_json:
+        print_json(job_document(job))
+        return
+    if job.error is not None:
+        print_error(job.error, as_json=False)
+    elif job.state is not JobState.DONE:
+        print_line(f"Job {job.job_id} is {job.state}.")
+    for take in job.takes:
+        print_take(take)
+    if job.result is not None:
+        _print_result(job.result)
+
+
+def print_take(take: Take) -> None:
+    """Print a take's path, its badge and why."""
+    print_line(take.path)
+    print_line(f"  take {take.take_id}, {take.frames} frames, engine {take.engine}: {take.badge}")
+    for reason in take.checks.get("reasons", []):
+        print_line(f"  {reason}")
+
+
+def _print_result(result: dict) -> None:
+    tracks = result.get("faces")
+    if tracks is None:
+        print_line(msgspec.json.format(msgspec.json.encode(result)).decode())
+        return
+    names = list(tracks[0]) if tracks else ["id"]
+    print_table(names, [[_short(track.get(name)) for name in names] for track in tracks])
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+
+
+COMMANDS = {"redub": redub, "submit": submit, "faces": faces}

@@ -1,0 +1,82 @@
+"""From what was typed to a job spec: positions, choices, boxes, absolute paths."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from daemon.protocol.errors import RequestError
+from daemon.protocol.jobs import Codec, DurationMode, JobSpec, Position, spec_from_builtins
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "engine": ("auto", "rewrite", "wan"),
+    "duration_mode": get_args(DurationMode),
+    "deliver": ("overlay", "baked"),
+    "codec": get_args(Codec),
+}
+PATHS = ("source", "voice", "dest")
+
+
+def position(text: str) -> Position:
+    """Read a frame number or leave a timecode as it is."""
+    digits = text.strip()
+    return int(digits) if digits.lstrip("-").isdigit() else digits
+
+
+def build_spec(kind: str, fields: dict[str, Any]) -> JobSpec:
+    """Build a spec from options; those that are None keep their defaults. Raises RequestError."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name in CHOICES.keys() & given.keys():
+        check_choice(name, given[name])
+    return spec_from_builtins(with_absolute_paths({"kind": kind, **given}))
+
+
+def check_choice(name: str, value: str) -> None:
+    """Refuse a word that is not one of the option's. Raises RequestError `job.invalid`."""
+    if value in CHOICES[name]:
+        return
+    near = difflib.get_close_matches(value, CHOICES[name], n=1)
+    option = "--" + name.replace("_", "-")
+    raise RequestError(
+        "job.invalid",
+        f"{option} cannot be `{value}`; it is one of {', '.join(CHOICES[name])}.",
+        hint=f"Did you mean `{near[0]}`?" if near else "Choose one of them.",
+    )
+
+
+def with_absolute_paths(raw: dict[str, Any]) -> dict[str, Any]:
+    """Make paths absolute against the present folder, because the daemon has another one."""
+    found = {name: os.path.abspath(raw[name]) for name in PATHS if isinstance(raw.get(name), str)}
+    if isinstance(raw.get("redub"), dict):  # of a probe job
+        found["redub"] = with_absolute_paths(raw["redub"])
+    return {**raw, **found}
+
+
+def read_job_file(path: str) -> JobSpec:
+    """Read a job file, strictly. Raises RequestError `job.invalid`, `job.unknown_field`."""
+    try:
+        raw = msgspec.json.decode(_read(path))
+    except msgspec.DecodeError as error:
+        raise RequestError("job.invalid", f"{path} is not valid JSON: {error}.") from error
+    return spec_from_builtins(with_absolute_paths(raw) if isinstance(raw, dict) else raw)
+
+
+def read_boxes(path: str) -> list[Any]:
+    """Read `--boxes`: a JSON list of [x0, y0, x1, y1] or null, one a frame. Raises RequestError."""
+    try:
+        boxes = msgspec.json.decode(_read(path))
+    except msgspec.DecodeError as error:
+        raise RequestError("boxes.invalid", f"{path} is not valid JSON: {error}.") from error
+    if not isinstance(boxes, list):
+        raise RequestError("boxes.invalid", f"{path} holds no list of boxes.")
+    return boxes
+
+
+def _read(path: str) -> bytes:
+    try:
+        return Path("/dev/stdin" if path == "-" else path).read_bytes()
+    except OSError as error:
+        hint = "Check the path."
+        raise RequestError("job.invalid", f"{path} cannot be read: {error.strerror}.", hint=hint) from error

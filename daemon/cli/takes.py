@@ -1,0 +1,112 @@
+"""Commands about finished takes: takes, accept, reject, checks."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import typer
+
+from daemon.cli.output import JsonOption, print_json, print_line, print_table, say, take_document
+from daemon.cli.status import ExitStatus
+from daemon.client import Client
+from daemon.protocol.errors import RequestError
+from daemon.protocol.jobs import Take
+
+TakeArgument = Annotated[str, typer.Argument(metavar="TAKE", help="The take's id.")]
+
+
+class _Sidecar(msgspec.Struct):
+    """The part of a sidecar that is read here."""
+
+    take: Take
+
+
+def takes(
+    job: Annotated[str | None, typer.Argument(metavar="[JOB]", help="Only this job's.")] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """List takes, oldest first."""
+    with Client.connect(name="cli") as client:
+        found = client.takes(job)
+    if as_json:
+        print_json({"takes": [take_document(take) for take in found]})
+    elif found:
+        rows = [[take.take_id, take.badge, take.verdict, take.path] for take in found]
+        print_table(["TAKE", "BADGE", "VERDICT", "PATH"], rows)
+    else:
+        say("There are no takes.")
+    return 0
+
+
+def accept(take: TakeArgument, as_json: JsonOption = False) -> int:
+    """Mark a take as the one to use."""
+    return _judge(take, "accepted", as_json=as_json)
+
+
+def reject(take: TakeArgument, as_json: JsonOption = False) -> int:
+    """Mark a take as not to be used. Its files stay."""
+    return _judge(take, "rejected", as_json=as_json)
+
+
+def checks(
+    take: Annotated[str, typer.Argument(metavar="TAKE", help="A take's id, its file or its sidecar.")],
+    as_json: JsonOption = False,
+) -> int:
+    """Show what was measured on a take; the exit status is 7 when it did not pass."""
+    found = _find(take)
+    if as_json:
+        print_json(take_document(found))
+    else:
+        print_checks(found)
+    return ExitStatus.BAD_TAKE if found.badge == "fail" else ExitStatus.OK
+
+
+def _judge(take_id: str, verdict: Literal["accepted", "rejected"], *, as_json: bool) -> int:
+    with Client.connect(name="cli") as client:
+        take = client.set_verdict(take_id, verdict)
+    if as_json:
+        print_json({"take": take_document(take)})
+    else:
+        print_line(f"Take {take.take_id} is {take.verdict}.")
+    return 0
+
+
+def _find(name: str) -> Take:
+    """Return the take of an id, or of a path whether or not this daemon knows it."""
+    if Path(name).exists():
+        return _read_sidecar(Path(name))
+    with Client.connect(name="cli") as client:
+        for take in client.takes():
+            if take.take_id == name:
+                return take
+    raise RequestError("take.not_found", f"There is no take {name}, and no such file.")
+
+
+def _read_sidecar(path: Path) -> Take:
+    """Read a take's sidecar: beside its file or folder, the suffix replaced by .json."""
+    candidates = [path] if path.suffix == ".json" else [path.with_suffix(".json"), Path(f"{path}.json")]
+    for candidate in candidates:
+        try:
+            return msgspec.json.decode(candidate.read_bytes(), type=_Sidecar).take
+        except (OSError, msgspec.DecodeError):
+            continue
+    hint = "Give a file that Dubwright made; its sidecar must lie beside it."
+    raise RequestError("take.not_found", f"{path} has no sidecar that can be read.", hint=hint)
+
+
+def print_checks(take: Take) -> None:
+    """Print a take, its badge with the reasons, and every figure."""
+    print_line(f"{take.path}: {take.badge}")
+    for reason in take.checks.get("reasons", []):
+        print_line(f"  {reason}")
+    figures = {name: value for name, value in take.checks.items() if name not in ("badge", "reasons")}
+    width = max((len(name) for name in figures), default=0)
+    for name, value in figures.items():
+        print_line(f"  {name.ljust(width)}  {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else msgspec.json.encode(value).decode()
+
+
+COMMANDS = {"takes": takes, "accept": accept, "reject": reject, "checks": checks}
