@@ -47,7 +47,7 @@ def sample_codes(planes: tuple[np.ndarray, ...], pixels: PixelFormat, matrix: np
     code = np.empty((size, size, 3), np.float32)
     for index in range(3):
         to_plane = matrix if index == 0 or pixels.is_rgb else chroma_matrix(matrix, pixels)
-        code[..., index] = _warp(planes[index], to_plane, size)
+        code[..., index] = sample_plane(planes[index], to_plane, size)
     return code
 
 
@@ -57,8 +57,11 @@ def sample_crop(planes: tuple[np.ndarray, ...], pixels: PixelFormat, coding: Cod
     return coding.decode(sample_codes(planes, pixels, matrix, size))
 
 
-def _warp(plane: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
-    """Sample `plane` on the crop's grid, from a cut-out so that large frames cost no more than small ones."""
+def sample_plane(plane: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Return one plane on the crop's grid, (size, size) float32; `matrix` leads to the plane's own samples.
+
+    Works on a cut-out, so that a crop of a large frame costs no more than one of a small frame.
+    """
     corners = np.array([[0, 0, 1], [size - 1, 0, 1], [0, size - 1, 1], [size - 1, size - 1, 1]]) @ matrix.T
     height, width = plane.shape
     x0, y0 = np.clip(np.floor(corners.min(0)).astype(int) - 3, 0, (width - 1, height - 1))

@@ -4,7 +4,7 @@ Source: Moghaddam and Pentland, Probabilistic Visual Learning for Object Represe
 feature space).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -30,8 +30,8 @@ class Likeness:
         return _residual(_vector(crop, self.weights) - self.mean, self.basis) / self.usual
 
 
-def learn_likeness(crops: Sequence[np.ndarray], mask: np.ndarray) -> Likeness:
-    """Learn from the actor's own crops, (S, S, 3) float 0..1 in time order; mask (S, S) says what counts."""
+def learn_likeness(crops: Iterable[np.ndarray], mask: np.ndarray) -> Likeness:
+    """Learn from the actor's own crops, (S, S, 3) uint8 or float 0..1 in time order; mask (S, S) says what counts."""
     weights = np.sqrt(cv2.resize(mask.astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)).ravel()
     vectors = np.stack([_vector(crop, weights) for crop in crops])
     is_test = (np.arange(len(vectors)) // _BLOCK) % 2 == 1
@@ -46,7 +46,8 @@ def learn_likeness(crops: Sequence[np.ndarray], mask: np.ndarray) -> Likeness:
 
 def _vector(crop: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the small picture, weighted by the mask, its overall brightness and contrast left as they are."""
-    small = cv2.resize(crop.astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(crop, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small /= 255 if crop.dtype == np.uint8 else 1
     return (small.reshape(-1, 3) * weights[:, None]).ravel()
 
 

@@ -19,10 +19,10 @@ from daemon.redub.segment import FrameRange
 from daemon.redub.source import Frame, Source
 from daemon.redub.speaker import mouth_aperture
 
-_VIEW_SIDE = 256  # px, of the picture of the whole face in which the mouth is measured
+_VIEW_SIDE = 192  # px, of the picture of the whole face in which the mouth is measured
 _VIEW_WIDTH = 2.0  # of it, in crop sides
 _VIEW_RAISE = 0.34  # of the crop side: the face's middle lies this far above the crop's
-_CHECK_SIDE = 256  # px, largest crop in which colours are compared
+_CHECK_SIDE = 160  # px, largest crop in which colours are compared
 _BLOCK = 16  # px; lossy codecs are compared by block means
 _LOSSY_BLOCK_STEP = 3.0 / 255  # a codec alone changes no block's mean luma more than this
 

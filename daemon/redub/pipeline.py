@@ -25,7 +25,7 @@ from daemon.redub.source import Source, SourceInfo, open_source
 from daemon.redub.speaker import choose_speaker
 from daemon.redub.survey import Survey, material_range, survey
 from daemon.redub.take import prepare_folder
-from daemon.redub.voice import Voice, open_voice, speech_activity
+from daemon.redub.voice import open_voice, speech_activity
 
 _LIKENESS_CROPS = 240
 _THUMBNAIL_SIDE = 160  # px
@@ -63,9 +63,8 @@ def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> li
     prepare_folder(Path(spec.dest) if spec.dest else takes_folder)
     with _open(spec) as source:
         reporter.picture(source.info.width, source.info.height)
-        voice = open_voice(Path(spec.voice))
-        plan = make_plan(spec, source, voice)
-        stage = _set_stage(plan, source, voice, work=work, job_id=job_id, takes_folder=takes_folder, reporter=reporter)
+        plan = make_plan(spec, source, open_voice(Path(spec.voice)))
+        stage = _set_stage(plan, source, work=work, job_id=job_id, takes_folder=takes_folder, reporter=reporter)
         return [make_take(stage, number) for number in range(1, spec.takes + 1)]
 
 
@@ -116,7 +115,7 @@ def _rate(text: str | None) -> Fraction | None:
     return rate
 
 
-def _set_stage(plan: Plan, source: Source, voice: Voice, *, work: Path, job_id: str, takes_folder: Path,
+def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, takes_folder: Path,
                reporter: Reporter) -> Stage:
     """Look at the footage, choose the speaker, plan the region: everything the takes share."""
     info, frames, spec = plan.info, plan.frames, plan.spec
@@ -135,15 +134,12 @@ def _set_stage(plan: Plan, source: Source, voice: Voice, *, work: Path, job_id: 
                           patch=patch, patch_matrix=patch_matrix)
     _require_face(region.usable & plan.editable, plan)
     reporter.stage("voice", len(frames))
-    spoken = voice.conform(frames, info.rate, plan.voice_at, spec.duration_mode)
-    speech = speech_activity(spoken.mono16k, info.rate, len(frames))
+    speech = speech_activity(plan.voice.mono16k, info.rate, frames)
     crops = CropReader(source, region, still=lambda: reporter.frames(0))
     material = Material(footage, track, patch, sound, patch_matrix)
-    shot = Shot(info.rate, frames, region, crops.crop, material, spoken.mono16k, speech, region.weight > 0.0,
+    shot = Shot(info.rate, frames, region, crops.crop, material, plan.voice.mono16k, speech, region.weight > 0.0,
                 spec.seed, work)
-    before, after = (abs(a - b) for a, b in ((plan.delivered.start, frames.start), (plan.delivered.stop, frames.stop)))
-    return Stage(plan, source, shot, crops, spoken.with_handles(before, after), _learn_likeness(found, track, region),
-                 job_id, takes_folder, reporter)
+    return Stage(plan, source, shot, crops, _learn_likeness(found, track, region), job_id, takes_folder, reporter)
 
 
 def choose_track(found: Survey, plan: Plan, sound: np.ndarray | None) -> FaceTrack:
@@ -163,8 +159,7 @@ def _require_face(usable: np.ndarray, plan: Plan) -> None:
 def _learn_likeness(found: Survey, track: FaceTrack, region: Region) -> Likeness:
     seen = [int(frame) for frame in track.frames if found.patch_matrix(track, int(frame)) is not None]
     step = max(1, len(seen) // _LIKENESS_CROPS)
-    crops = [patch.astype(np.float32) / 255 for frame in seen[::step]
-             if (patch := found.patch(track, frame)) is not None]
+    crops = (patch for frame in seen[::step] if (patch := found.patch(track, frame)) is not None)
     middle = int(np.argmax(region.weight))
     mask = cv2.resize(region.mask(region.frames.start + middle), (64, 64), interpolation=cv2.INTER_AREA)
     return learn_likeness(crops, mask)

@@ -3,8 +3,7 @@
 Everything is checked here, before any time is spent; `dubwright redub --dry-run` prints the plan.
 """
 
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import numpy as np
 
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import Codec, FacesSpec, Position, RedubSpec
-from daemon.redub.segment import FrameRange, format_timecode, parse_timecode, resolve_position
+from daemon.redub.segment import FrameRange, format_timecode, parse_timecode, resolve_position, sample_at
 from daemon.redub.source import Source, SourceInfo
-from daemon.redub.voice import Voice
+from daemon.redub.voice import ConformedVoice, Voice
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,17 @@ class Plan:
     frames: FrameRange  # the range to re-dub
     delivered: FrameRange  # with handles, as far as the clip has them
     voice_at: int
+    voice: ConformedVoice  # under `frames`
     editable: np.ndarray  # (n,) bool over `frames`
     codec: Codec
+
+    def delivered_voice(self) -> ConformedVoice:
+        """Return the voice as the take carries it: silent under the handles, sample-exact."""
+        rate, sample_rate = self.info.rate, self.voice.sample_rate
+        edges = [sample_at(frame, rate, sample_rate) for frame in
+                 (self.delivered.start, self.frames.start, self.frames.stop, self.delivered.stop)]
+        padding = ((edges[1] - edges[0], edges[3] - edges[2]), (0, 0))
+        return replace(self.voice, samples=np.pad(self.voice.samples, padding))
 
     def describe(self) -> dict[str, Any]:
         """Return the plan in plain values, for the sidecar and for a dry run."""
@@ -49,7 +57,7 @@ class Plan:
 def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
     """Resolve a request against its clip and voice.
 
-    Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`, `boxes.invalid`.
+    Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`, `boxes.invalid`, MediaError `voice.empty`.
     """
     info = source.info
     frames = resolve_range(spec, info)
@@ -61,11 +69,12 @@ def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
         first, last = (_resolve(place, info) - frames.start for place in (start, stop))
         editable[max(0, first):max(0, last)] = False
     voice_at = frames.start if spec.voice_at is None else _resolve(spec.voice_at, info)
-    if spec.duration_mode == "cut_off":  # after the voice's last sample the actor's own mouth goes on
-        end = voice_at + int(Fraction(voice.info.samples, voice.info.sample_rate) * info.rate)
-        editable[max(0, end - frames.start):] = False
+    laid = voice.conform(frames, info.rate, voice_at, spec.duration_mode)
+    if spec.duration_mode == "cut_off":  # beyond the voice the actor's own mouth goes on
+        editable &= np.array([frame in laid.covered for frame in frames])
     codec: Codec = spec.codec or ("prores4444" if spec.deliver == "overlay" else "prores422hq")
-    return Plan(spec, info, frames, frames.widen(spec.handles).clip(info.frames), voice_at, editable, codec)
+    delivered = frames.widen(spec.handles).clip(info.frames)
+    return Plan(spec, info, frames, delivered, voice_at, laid, editable, codec)
 
 
 def resolve_range(spec: RedubSpec | FacesSpec, info: SourceInfo) -> FrameRange:

@@ -10,7 +10,7 @@ import numpy as np
 
 from daemon.protocol.errors import MediaError
 from daemon.redub.colour import Coding, coding_of
-from daemon.redub.crop import sample_codes
+from daemon.redub.crop import sample_codes, sample_plane
 from daemon.redub.pixels import PixelFormat
 from daemon.redub.source import open_source
 
@@ -36,12 +36,11 @@ class Shown:
         rgb = self.coding.decode(code)
         if self.alpha is None:
             return rgb, None
-        grey = sample_codes((self.alpha,) * 3, _GREY, matrix, side)[..., 0]
-        share = np.clip(grey / self.alpha_peak, 0, 1)
+        share = np.clip(sample_plane(self.alpha, matrix, side) / self.alpha_peak, 0, 1)
         return under + share[..., None] * (rgb - under), share
 
 
-_GREY = PixelFormat("gbrp", 8, 0, 0, True, False)
+_FLOAT_RGB = PixelFormat("gbrp", 8, 0, 0, True, False)
 
 
 def play(media: Path, rate: Fraction, *, exact_pixels: PixelFormat | None) -> Iterator[Shown]:
@@ -70,4 +69,4 @@ def _play_pictures(folder: Path) -> Iterator[Shown]:
         except (av.FFmpegError, StopIteration) as error:
             raise MediaError("source.unreadable", f"The picture {path} cannot be read.") from error
         planes = tuple(np.ascontiguousarray(rgba[..., channel]) for channel in range(4))
-        yield Shown(planes[:3], _GREY, unit, planes[3], is_exact=False)
+        yield Shown(planes[:3], _FLOAT_RGB, unit, planes[3], is_exact=False)

@@ -30,7 +30,6 @@ from daemon.redub.progress import Reporter
 from daemon.redub.segment import FrameRange
 from daemon.redub.source import Frame, Source
 from daemon.redub.take import TakeFiles, plan_files, read_take, settle, write_sidecar
-from daemon.redub.voice import ConformedVoice
 from daemon.worker.checkpoint import Checkpoints
 
 _MATTE_DEPTH = 10
@@ -45,7 +44,6 @@ class Stage:
     source: Source
     shot: Shot  # with the first take's seed
     crops: CropReader
-    voice: ConformedVoice  # over the delivered frames, handles silent
     likeness: Likeness
     job_id: str
     takes_folder: Path
@@ -100,7 +98,7 @@ def deliver(stage: Stage, chunks: list[FrameRange], checkpoints: Checkpoints, fi
     reporter.stage("deliver", len(plan.delivered))
     is_overlay = plan.spec.deliver == "overlay"
     writer = open_writer(files.media, codec=plan.codec, info=info, first_frame=plan.delivered.start,
-                         alpha=is_overlay, voice=stage.voice)
+                         alpha=is_overlay, voice=plan.delivered_voice())
     matte = None if files.matte is None else open_writer(
         files.matte, codec=_matte_codec(plan), info=info, first_frame=plan.delivered.start, alpha=False, voice=None,
         pixels=matte_pixels(_MATTE_DEPTH))
