@@ -22,7 +22,7 @@ PATCH = 2  # latent rows and columns to a token
 SPEECH_DIVISOR = 64  # pixels: VAE 8, patch 2, and the packer's coarsest kernel 4 tokens wide
 TI2V_DIVISOR = 32  # pixels: VAE 16, patch 2
 
-# Buckets of the frame packer, newest first: latent frames held, and the kernel (frames, rows, columns) of each.
+# Buckets of the frame packer, newest first: latent frames held, and each one's kernel (f, h, w).
 MOTION_BUCKETS = (1, 2, 16)
 MOTION_KERNELS = ((1, 2, 2), (2, 4, 4), (4, 8, 8))
 MOTION_LATENTS = sum(MOTION_BUCKETS)
@@ -107,7 +107,10 @@ def speech_size(height: int, width: int, area: int) -> tuple[int, int]:
 
 
 def text_image_size(height: int, width: int, area: int) -> tuple[int, int]:
-    """Return the rows and columns text-image-to-video makes from a picture. Source: Wan2.2 (`best_output_size`)."""
+    """Return the rows and columns text-image-to-video makes from a picture.
+
+    Source: Wan2.2 (`best_output_size`).
+    """
     ratio = width / height
     columns = math.sqrt(area * ratio)
     first_w = _round_down(int(columns), TI2V_DIVISOR)
@@ -122,7 +125,10 @@ def text_image_size(height: int, width: int, area: int) -> tuple[int, int]:
 
 
 def image_latent_size(height: int, width: int, area: int) -> tuple[int, int]:
-    """Return the latent rows and columns image-to-video makes from a picture. Source: Wan2.2 (`WanI2V.generate`)."""
+    """Return the latent rows and columns image-to-video makes from a picture.
+
+    Source: Wan2.2 (`WanI2V.generate`).
+    """
     aspect = height / width
     h = int(math.sqrt(area * aspect)) // 8 // PATCH * PATCH
     w = int(math.sqrt(area / aspect)) // 8 // PATCH * PATCH

@@ -1,0 +1,4 @@
+"""The diffusion transformers of Wan2.2.
+
+The base (text, image, text-and-image) and the one driven by speech.
+"""

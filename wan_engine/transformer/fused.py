@@ -1,0 +1,121 @@
+"""The elementwise work between the matrix products, each piece as one operator.
+
+A block's matrix products need few bytes; norms, modulations and rotations, written as chains of tensor
+operations, would move several times as many. Each chain here is one operator that reads its input and writes
+its output once: it walks over rows in pieces that stay in the processor's cache, in float32. Under
+`torch.compile` the same formulas are given to the compiler in one piece, which fuses them with their
+neighbours.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Bounds = tuple[tuple[int, int], ...]
+"""Runs of tokens [start, stop) that share a timestep; together they cover the sequence in order."""
+
+_PIECE_BYTES = 1 << 19  # of float32 scratch: half a second-level cache of a common core
+
+
+def norm_modulate(
+    x_BLD: Tensor, scale_RD: Tensor, shift_RD: Tensor, bounds: Bounds, *, eps: float, dtype: torch.dtype
+) -> Tensor:
+    """Return layer_norm(x) * scale + shift as `dtype`; each run of tokens has its own scale and shift."""
+    if torch.compiler.is_compiling():
+        return _norm_modulate(x_BLD, scale_RD, shift_RD, bounds, eps).to(dtype)
+    starts = [start for start, _ in bounds]
+    return _norm_modulate_op(x_BLD, scale_RD, shift_RD, starts, eps, dtype)
+
+
+def norm_rotate(
+    x_BLD: Tensor, weight_D: Tensor, rotation_LP2: Tensor | None, *, heads: int, eps: float
+) -> Tensor:
+    """Return RMS-normalised, rotated heads [B, L, N, K] of x.
+
+    The norm runs over the whole width, before heads.
+    """
+    if torch.compiler.is_compiling():
+        return _norm_rotate(x_BLD, weight_D, rotation_LP2, heads, eps).to(x_BLD.dtype)
+    return _norm_rotate_op(x_BLD, weight_D, rotation_LP2, heads, eps)
+
+
+def rotate(x_BLNK: Tensor, rotation_LP2: Tensor) -> Tensor:
+    """Turn each pair of a head's channels by its token's angle, in the dtype of the table."""
+    real, imaginary = x_BLNK.unflatten(-1, (-1, 2)).unbind(-1)
+    cosine, sine = rotation_LP2.unsqueeze(1).unbind(-1)
+    turned = torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)
+    return turned.flatten(-2)
+
+
+def add_gated_(x_BLD: Tensor, y_BLD: Tensor, gate_RD: Tensor, bounds: Bounds) -> Tensor:
+    """Add gate * y to x in place, each run of tokens with its own gate."""
+    for (start, stop), gate_D in zip(bounds, gate_RD, strict=True):
+        x_BLD[:, start:stop].addcmul_(y_BLD[:, start:stop], gate_D)
+    return x_BLD
+
+
+def _norm_modulate(x_BLD: Tensor, scale_RD: Tensor, shift_RD: Tensor, bounds: Bounds, eps: float) -> Tensor:
+    width = x_BLD.shape[-1:]
+    parts = [
+        F.layer_norm(x_BLD[:, start:stop].float(), width, scale_D, shift_D, eps)
+        for (start, stop), scale_D, shift_D in zip(bounds, scale_RD, shift_RD, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _norm_rotate(
+    x_BLD: Tensor, weight_D: Tensor, rotation_LP2: Tensor | None, heads: int, eps: float
+) -> Tensor:
+    y_BLD = F.rms_norm(x_BLD.float(), x_BLD.shape[-1:], weight_D.float(), eps)
+    y_BLNK = y_BLD.unflatten(-1, (heads, -1))
+    return y_BLNK if rotation_LP2 is None else rotate(y_BLNK, rotation_LP2)
+
+
+def _piece_rows(x_BLD: Tensor) -> int:
+    """Return how many rows fit the cache; an accelerator takes all at once."""
+    if x_BLD.device.type != "cpu":
+        return x_BLD.shape[1]
+    return max(1, _PIECE_BYTES // (4 * x_BLD.shape[0] * x_BLD.shape[2]))
+
+
+@torch.library.custom_op("wan_engine::norm_modulate", mutates_args=())
+def _norm_modulate_op(
+    x_BLD: Tensor, scale_RD: Tensor, shift_RD: Tensor, starts: list[int], eps: float, dtype: torch.dtype
+) -> Tensor:
+    length, width, rows = x_BLD.shape[1], x_BLD.shape[-1:], _piece_rows(x_BLD)
+    u_BLD = torch.empty_like(x_BLD, dtype=dtype)
+    for run, start in enumerate(starts):
+        stop = starts[run + 1] if run + 1 < len(starts) else length
+        for first in range(start, stop, rows):
+            piece = slice(first, min(first + rows, stop))
+            x = x_BLD[:, piece].float()
+            u_BLD[:, piece] = F.layer_norm(x, width, scale_RD[run], shift_RD[run], eps)
+    return u_BLD
+
+
+@_norm_modulate_op.register_fake
+def _(
+    x_BLD: Tensor, scale_RD: Tensor, shift_RD: Tensor, starts: list[int], eps: float, dtype: torch.dtype
+) -> Tensor:
+    return torch.empty_like(x_BLD, dtype=dtype)
+
+
+@torch.library.custom_op("wan_engine::norm_rotate", mutates_args=())
+def _norm_rotate_op(
+    x_BLD: Tensor, weight_D: Tensor, rotation_LP2: Tensor | None, heads: int, eps: float
+) -> Tensor:
+    rows, width, weight_D = _piece_rows(x_BLD), x_BLD.shape[-1:], weight_D.float()
+    y_BLD = torch.empty_like(x_BLD)
+    turn_LP = None if rotation_LP2 is None else torch.view_as_complex(rotation_LP2).unsqueeze(1)
+    for first in range(0, x_BLD.shape[1], rows):
+        piece = slice(first, first + rows)
+        y = F.rms_norm(x_BLD[:, piece].float(), width, weight_D, eps)
+        if turn_LP is not None:
+            torch.view_as_complex(y.view(*y.shape[:2], heads, -1, 2)).mul_(turn_LP[piece])
+        y_BLD[:, piece] = y
+    return y_BLD.unflatten(-1, (heads, -1))
+
+
+@_norm_rotate_op.register_fake
+def _(x_BLD: Tensor, weight_D: Tensor, rotation_LP2: Tensor | None, heads: int, eps: float) -> Tensor:
+    return torch.empty_like(x_BLD).unflatten(-1, (heads, -1))
