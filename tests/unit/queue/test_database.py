@@ -1,0 +1,109 @@
+"""The queue's file: versions, migrations, and what happens to a broken one."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from daemon.protocol.errors import MachineError
+from daemon.protocol.jobs import RedubSpec
+from daemon.queue import database
+from daemon.queue.store import JobStore
+
+SPEC = RedubSpec(source="a.mov", voice="b.wav", in_=0, out=10)
+
+
+def test_settings_are_durable(tmp_path: Path) -> None:
+    connection, aside = database.open_database(tmp_path / "queue.sqlite")
+    assert aside is None
+    assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(database.migrations())
+    connection.close()
+
+
+def test_queue_of_version_1_is_migrated_with_its_jobs(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite"
+    old = sqlite3.connect(path, isolation_level=None)
+    old.row_factory = sqlite3.Row
+    database.migrate(old, database.migrations()[:1])
+    old.execute(
+        """INSERT INTO jobs (job_id, role, spec, state, priority, position, submitted_at, submitted_by)
+           VALUES ('old', 'engine', '{"kind":"redub","source":"a","voice":"b","in":0,"out":9}', 'queued',
+                   0, 1, 1e9, 'cli')"""
+    )
+    old.close()
+    store = JobStore(path)
+    assert store.broken is None
+    assert store.get("old").submitted_by == "cli"
+    assert store.timings("rewrite") == {}
+    claim = store.claim("engine")
+    assert claim is not None
+    assert claim.job_id == "old"
+    store.close()
+
+
+def test_failed_migration_changes_nothing(tmp_path: Path) -> None:
+    connection, _ = database.open_database(tmp_path / "queue.sqlite")
+    steps = [*database.migrations(), "CREATE TABLE fine (x);\nCREATE TABLE jobs (again);\n"]
+    with pytest.raises(MachineError):
+        database.migrate(connection, steps)
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+    assert "fine" not in tables
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(steps) - 1
+    connection.close()
+
+
+def test_queue_of_a_newer_dubwright_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite"
+    connection, _ = database.open_database(path)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(MachineError) as caught:
+        JobStore(path)
+    assert caught.value.code == "daemon.queue_newer"
+    assert path.exists()
+
+
+@pytest.mark.parametrize("damage", ["no database", "torn page"])
+def test_broken_queue_is_set_aside_and_a_new_one_made(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "queue.sqlite"
+    store = JobStore(path)
+    for _ in range(200):
+        store.submit(SPEC)
+    store.close()
+    content = bytearray(path.read_bytes())
+    if damage == "no database":
+        content[:] = b"not a database at all" * 500
+    else:
+        content[8192:12288] = b"\xa5" * 4096
+    path.write_bytes(content)
+    store = JobStore(path)
+    assert store.broken is not None
+    assert store.broken.read_bytes() == content
+    assert store.list() == []
+    store.submit(SPEC)
+    store.close()
+    again = JobStore(path)
+    assert (again.broken, len(again.list())) == (None, 1)
+    again.close()
+
+
+def test_full_disk_is_said_as_such_and_loses_nothing(tmp_path: Path) -> None:
+    store = JobStore(tmp_path / "queue.sqlite")
+    job, _ = store.submit(SPEC)
+    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    big = RedubSpec(source="a" * 50_000, voice="b.wav", in_=0, out=10)
+    with pytest.raises(MachineError) as caught:
+        store.submit(big)
+    assert caught.value.code == "disk.full"
+    assert [each.job_id for each in store.list()] == [job.job_id]
+    store.close()
+
+
+def test_unwritable_folder_is_an_error_and_not_a_broken_queue(tmp_path: Path) -> None:
+    (tmp_path / "queue.sqlite").mkdir()  # whoever runs the tests, nobody can open a folder as a file
+    with pytest.raises(MachineError) as caught:
+        JobStore(tmp_path / "queue.sqlite")
+    assert caught.value.code == "dest.unwritable"
