@@ -1,0 +1,36 @@
+"""A real daemon in a home of its own, whose jobs are scripted (tests/fakes/runner.py)."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.client import Client
+from daemon.connection import is_locked
+from daemon.paths import find_paths
+
+Script = Callable[[str], dict[str, object]]
+
+
+@pytest.fixture
+def client(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """Start a daemon by connecting to it, and stop it at the end."""
+    monkeypatch.setenv("DUBWRIGHT_RUNNER", "tests.fakes.runner:run_job")
+    with Client.connect(name="test") as connected:
+        yield connected
+    if is_locked(find_paths().lock_file):
+        with Client.connect(start=False, name="test") as last:
+            last.shutdown()
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    """Return a function that makes the spec of a scripted job."""
+    dest = tmp_path / "takes"
+    dest.mkdir()
+
+    def make(name: str) -> dict[str, object]:
+        return {"source": "a.mov", "voice": name, "in": 0, "out": 30, "dest": os.fspath(dest)}
+
+    return make
