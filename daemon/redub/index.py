@@ -5,7 +5,7 @@ every timestamp. In QuickTime files of even spacing the container's own sample t
 reading the samples.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -64,14 +64,7 @@ class FrameIndex:
 
     def without_first(self, count: int) -> "FrameIndex":
         """Leave out the first frames, which nothing can decode (a cut in the middle of an open group)."""
-        return FrameIndex(
-            self.time_base,
-            self.pts[count:],
-            self.key_pts,
-            self.key_dts,
-            self.last_duration,
-            self.reorder_depth,
-        )
+        return replace(self, pts=self.pts[count:])
 
 
 def build_index(container: InputContainer, stream: VideoStream, path: Path) -> FrameIndex | None:
@@ -79,7 +72,12 @@ def build_index(container: InputContainer, stream: VideoStream, path: Path) -> F
 
     Moves the container's position.
     """
-    return _index_from_table(container, stream, path) or _index_from_packets(container, stream)
+    index = _index_from_table(container, stream, path)
+    if index is not None:
+        return index
+    if container.format.name.startswith("mov"):  # the table's check has read the first packets
+        container.seek(min((entry.timestamp for entry in stream.index_entries), default=0), stream=stream)
+    return _index_from_packets(container, stream)
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,8 @@ def _index_from_packets(container: InputContainer, stream: VideoStream) -> Frame
     packets = _read_packets(container, stream, None)
     if packets is None:
         return None
-    return _make_index(packets, Fraction(stream.time_base or 1))
+    index = _make_index(packets, Fraction(stream.time_base or 1))
+    return _with_lost_frames(index) if container.format.name == "mpegts" else index
 
 
 def _read_packets(container: InputContainer, stream: VideoStream, limit: int | None) -> _Packets | None:
@@ -132,6 +131,22 @@ def _make_index(packets: _Packets, time_base: Fraction) -> FrameIndex:
     )
 
 
+def _with_lost_frames(index: FrameIndex) -> FrameIndex:
+    """List also the frames whose packets a transport stream lost, so that the others keep their numbers.
+
+    Nothing can decode them: to ask for one, or for one predicted from it, is an error and not a wrong picture.
+    """
+    if len(index.pts) < 2:
+        return index
+    first, step = int(index.pts[0]), float(1 / uneven_rate(index) / index.time_base)
+    places = np.rint((index.pts - first) / step).astype(np.int64)
+    is_even = np.abs(index.pts - first - places * step).max() <= 2 and len(np.unique(places)) == len(places)
+    if not is_even or places[-1] + 1 > 2 * len(places):
+        return index
+    lost = np.setdiff1d(np.arange(places[-1] + 1), places)
+    return replace(index, pts=np.union1d(index.pts, first + np.rint(lost * step).astype(np.int64)))
+
+
 def _reorder_depth(pts: np.ndarray) -> int:
     """Return the most frames that are stored before, and shown after, one frame."""
     depth, held = 0, np.empty(0, np.int64)
@@ -147,7 +162,7 @@ def _index_from_table(container: InputContainer, stream: VideoStream, path: Path
     With even spacing the display times are the decode times moved by a constant, which the first packets
     tell. Returns None where that does not hold; then the packets must be read.
     """
-    if "mov" not in container.format.name.split(","):
+    if not container.format.name.startswith("mov"):
         return None
     entries = [entry for entry in stream.index_entries if not entry.is_discard]
     if (

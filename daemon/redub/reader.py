@@ -103,8 +103,9 @@ class Reader:
         self._frames = None
         self.container.close()
 
-    def rewind(self) -> None:
-        """Forget the place; the next read seeks."""
+    def use(self, index: FrameIndex) -> None:
+        """Count frames by another index of the same stream from now on."""
+        self._index = index
         self._frames = None
 
     def read(self, ordinal: int, halt: threading.Event | None = None) -> VideoFrame:

@@ -242,8 +242,7 @@ def _examine(reader: Reader, path: Path) -> tuple[FrameIndex, VideoFrame]:
             continue
         if 0 < ordinal <= leading:
             index = index.without_first(ordinal)
-            reader.set_up(index)
-            reader.rewind()
+            reader.use(index)
         return index, first
     raise MediaError("source.unreadable", f"No frame of {path} can be decoded.")
 
