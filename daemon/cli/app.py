@@ -13,29 +13,32 @@ from daemon.protocol.errors import DubwrightError, ErrorInfo
 app = typer.Typer(
     name="dubwright",
     help="Re-dub dialogue: the same shot, the lips speaking a new voice.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for family in (redub, jobs, takes, doctor):
-    for name, command in family.COMMANDS.items():
-        app.command(name)(command)
+COMMANDS = {**redub.COMMANDS, **jobs.COMMANDS, **takes.COMMANDS, **doctor.COMMANDS}
+SERVICE_COMMANDS = ("start", "stop", "status")
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 app.add_typer(service.app, name="daemon")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
     as_json = is_json(arguments)
+    is_bare = list(arguments) in ([], ["daemon"])  # a group without a command shows its help
     try:
-        status = app(list(arguments), prog_name="dubwright", standalone_mode=False)
+        status = app(
+            [*arguments, "--help"] if is_bare else list(arguments),
+            prog_name="dubwright",
+            standalone_mode=False,
+        )
     except DubwrightError as error:
         print_error(error.to_info(), as_json=as_json)
         return error.exit_status
     except TyperException as error:
-        hint = f"See `dubwright {' '.join(_command_of(arguments))} --help`.".replace("  ", " ")
-        print_error(ErrorInfo(code="usage", message=error.format_message(), hint=hint), as_json=as_json)
-        return ExitStatus.REQUEST
+        return _report_usage(error, arguments, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
@@ -43,11 +46,16 @@ def run(arguments: Sequence[str]) -> int:
     return int(status or 0)
 
 
+def _report_usage(error: TyperException, arguments: Sequence[str], *, as_json: bool) -> int:
+    """Say what is wrong with what was typed."""
+    hint = f"See `{' '.join(['dubwright', *_command_of(arguments)])} --help`."
+    print_error(ErrorInfo(code="usage", message=error.format_message(), hint=hint), as_json=as_json)
+    return ExitStatus.REQUEST
+
+
 def _command_of(arguments: Sequence[str]) -> list[str]:
-    """Return the words before the first option, those that name a command."""
-    words = []
-    for word in arguments[:2]:
-        if word.startswith("-"):
-            break
-        words.append(word)
-    return words[: 2 if words[:1] == ["daemon"] else 1]
+    """Return the words that name a command we have."""
+    words = list(arguments[:2])
+    if words[:1] == ["daemon"]:
+        return words if words[1:] and words[1] in SERVICE_COMMANDS else words[:1]
+    return words[:1] if words[:1] and words[0] in COMMANDS else []

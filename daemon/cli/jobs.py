@@ -104,7 +104,8 @@ def _state(word: str) -> JobState:
 
 
 def _row(job: Job) -> list[str]:
-    done = "" if job.progress is None else f"{job.progress.fraction:.0%}"
+    progress = job.progress if job.state in (JobState.RUNNING, JobState.PAUSED) else None
+    done = "" if progress is None else f"{progress.fraction:.0%}"
     spec = job.spec.redub if isinstance(job.spec, ProbeSpec) else job.spec
     kind = type(job.spec).__name__.removesuffix("Spec").lower()
     return [

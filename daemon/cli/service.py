@@ -7,9 +7,7 @@ from daemon.client import Client
 from daemon.launch import find_daemon
 from daemon.paths import find_paths
 
-app = typer.Typer(
-    help="The background process that owns the queue; commands start it on demand.", no_args_is_help=True
-)
+app = typer.Typer(help="The background process that owns the queue; commands start it on demand.")
 
 
 @app.command()

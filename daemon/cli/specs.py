@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
@@ -76,7 +77,7 @@ def read_boxes(path: str) -> list[Any]:
 
 def _read(path: str) -> bytes:
     try:
-        return Path("/dev/stdin" if path == "-" else path).read_bytes()
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
         hint = "Check the path."
         raise RequestError("job.invalid", f"{path} cannot be read: {error.strerror}.", hint=hint) from error
