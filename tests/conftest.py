@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.redub.mesh import MODEL_FILES, models_folder
+
 MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 
 
@@ -21,4 +23,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "home"
     folder.mkdir()
     monkeypatch.setenv("DUBWRIGHT_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def face_models() -> Path:
+    """Return the folder of the two face models, or skip: they are fetched at set-up."""
+    folder = models_folder()
+    if not all((folder / name).is_file() for name in MODEL_FILES):
+        pytest.skip(f"the face models are not here ({folder}); `python3 installer test` fetches them")
     return folder

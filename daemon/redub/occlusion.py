@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from scipy.ndimage import median_filter
+from scipy.ndimage import maximum_filter, median_filter
 
 from daemon.redub.landmarks import FACE_OVAL, LIPS_OUTER, RIGID
 
@@ -22,6 +22,9 @@ MIN_FRAMES = 12  # fewer show no usual look
 MAX_SAMPLES = 120  # frames from which the usual look is taken
 FAR = 13.0  # CIELAB distance beyond the usual range that starts an occluder
 NEAR = 5.0  # and that continues one
+LIGHT_CHANGE = 8.0  # CIELAB distance that a change of light may account for
+LIKENESS_SAMPLES = 40
+MIN_LIKENESS = 0.5  # of the shot's usual correlation between frames: below it the face is covered
 MIN_AREA = 0.006  # of the crop: smaller patches are noise
 REACH = 0.03  # of the crop: how far a pixel may look like its neighbours
 FEATHER = 0.02  # of the crop
@@ -50,7 +53,9 @@ def find_occluders(
     low, high = _usual_range(faces)
     zone = shape.face_zone() & ~shape.lip_zone()
     found = np.stack([_strange(face, low, high, zone) for face in faces])
+    found[_unlike(faces, shape.lip_zone())] = 1
     found = np.asarray(median_filter(found, size=(3, 1, 1), mode="nearest"))
+    found = np.asarray(maximum_filter(found, size=(3, 1, 1), mode="nearest"))  # things move
     if not found.any():
         return None
     occluders = np.zeros((len(region.frames), SIDE, SIDE), np.uint8)
@@ -163,7 +168,7 @@ def _usual_range(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _strange(face: np.ndarray, low: np.ndarray, high: np.ndarray, zone: np.ndarray) -> np.ndarray:
     """Return (SIDE, SIDE) uint8, 1 where the face looks unlike itself in a patch that begins in `zone`."""
     lab = _lab(face)
-    lab = lab - np.median((lab - (low + high) / 2)[zone], axis=0)  # the light of this frame
+    lab = lab - _light_change(lab - (low + high) / 2, (high - low) / 2, zone)
     beyond = np.maximum(np.maximum(low - lab, lab - high), 0.0)
     distance = np.sqrt((beyond**2).sum(axis=-1))
     seeds = ((distance > FAR) & zone).astype(np.uint8)
@@ -179,6 +184,33 @@ def _strange(face: np.ndarray, low: np.ndarray, high: np.ndarray, zone: np.ndarr
     return out
 
 
+def _light_change(offset: np.ndarray, half: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """Return how the light of this frame (3,) differs, judged by the pixels that still look like the face."""
+    like = zone & (np.abs(offset) < half + LIGHT_CHANGE).all(axis=-1)
+    if like.sum() < 0.2 * zone.sum():
+        return np.zeros(3, np.float32)
+    return np.median(offset[like], axis=0)
+
+
+def _unlike(faces: np.ndarray, zone: np.ndarray) -> np.ndarray:
+    """Return (n,) bool: frames unlike nearly all others around the lips, as when a hand covers them.
+
+    A hand has the face's colours; what is missing then is the face's pattern.
+    """
+    rows, columns = np.flatnonzero(zone.any(axis=1)), np.flatnonzero(zone.any(axis=0))
+    around = SIDE // 8
+    box = (
+        slice(max(0, rows[0] - around // 2), rows[-1] + around, 2),
+        slice(max(0, columns[0] - around), columns[-1] + around, 2),
+    )
+    flat = np.stack([_lab(face)[box].reshape(-1, 3) for face in faces])
+    flat = (flat - flat.mean(axis=1, keepdims=True)).reshape(len(faces), -1)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
+    chosen = flat[np.unique(np.linspace(0, len(flat) - 1, LIKENESS_SAMPLES).astype(int))]
+    likeness = np.quantile(flat @ chosen.T, 0.7, axis=1)
+    return likeness < MIN_LIKENESS * np.median(likeness)
+
+
 def _solid(part: np.ndarray) -> np.ndarray:
     """Return the patch with its holes and bays filled: over dark lips a dark thing is not seen to differ."""
     contours, _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -189,7 +221,7 @@ def _solid(part: np.ndarray) -> np.ndarray:
 
 def _feathered(found: np.ndarray) -> np.ndarray:
     """Return uint8 0..255: the patch a little larger, with a soft edge outside it."""
-    wide = cv2.dilate(found * 255, _disc(2.2 * FEATHER))
+    wide = cv2.dilate(found * 255, _disc(2.5 * FEATHER))
     return cv2.GaussianBlur(wide, (0, 0), FEATHER * SIDE)
 
 

@@ -1,7 +1,7 @@
 """What may change: a crop path in which the head stands still, and a soft mask of the lower face."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import cv2
@@ -26,6 +26,7 @@ MIN_SIZE = 96
 MAX_SIZE = 768
 MIN_SCORE = 0.5
 MAX_YAW = np.radians(60.0)  # beyond it the mesh invents the far side of the mouth
+MAX_HIDDEN = 0.6  # of the mask: behind more than that the mesh invents the mouth
 PATH_SPAN_S = Fraction(9, 25)  # seconds over which the crop path is smoothed
 FADE_SPAN_S = Fraction(1, 6)  # seconds over which the mask comes back after an unusable frame
 
@@ -35,7 +36,8 @@ class Region:
     """Where the mouth may change in each of the n frames of `frames`.
 
     `matrices` (n, 2, 3) lead from crop pixels to stored source pixels, `points` (n, 468, 2) are in crop
-    pixels, `usable` (n,) says where there is a face to work on, `weight` (n,) fades from 0 there to 1 well inside.
+    pixels, `usable` (n,) says where there is a face to work on, `weight` (n,) fades from 0 there to 1
+    well inside.
     """
 
     size: int
@@ -79,7 +81,8 @@ def build_region(
 ) -> Region:
     """Plan the crop and the mask of `track` over `frames`.
 
-    `editable` (n,) is False where a frame is to be left alone. With `patch`, uint8 RGB crops of frames, and `patch_matrix`, each one's matrix from patch pixels to stored pixels, things in front of the face are
+    `editable` (n,) is False where a frame is to be left alone. With `patch` (uint8 RGB crops of frames)
+    and `patch_matrix` (each one's matrix from patch pixels to stored pixels), things in front of the face are
     found and kept out of the mask. The track must have at least one frame.
     """
     known, usable = _fill_gaps(track, frames)
@@ -89,12 +92,24 @@ def build_region(
     matrices = crop_matrix(pose_from_parameters(parameters), size)
     points = _into_crop(matrices, known[..., :2])
     outlines = steady_outline(points / size, float(rate))
-    weight = _fade(usable, float(FADE_SPAN_S * rate))
-    region = Region(size, frames, matrices, usable, points, weight, outlines)
+    fade = float(FADE_SPAN_S * rate)
+    region = Region(size, frames, matrices, usable, points, _fade(usable, fade), outlines)
     if patch is None or patch_matrix is None:
         return region
     occluders = find_occluders(region, patch, patch_matrix)
-    return Region(size, frames, matrices, usable, points, weight, outlines, occluders)
+    if occluders is None:
+        return region
+    usable = usable & (_hidden_share(region, occluders) < MAX_HIDDEN)
+    return replace(region, usable=usable, weight=_fade(usable, fade), occluders=occluders)
+
+
+def _hidden_share(region: Region, occluders: np.ndarray) -> np.ndarray:
+    """Return (n,) of how much of the mask lies behind something."""
+    shares = np.zeros(len(occluders))
+    for index in np.flatnonzero(occluders.any(axis=(1, 2))):
+        mask = draw_mask(region.outlines[index], occluders.shape[1])
+        shares[index] = (mask * occluders[index]).sum() / (255.0 * max(float(mask.sum()), 1e-6))
+    return shares
 
 
 def odd_window(span_s: Fraction, rate: Fraction) -> int:

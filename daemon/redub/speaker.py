@@ -38,7 +38,7 @@ def choose_speaker(
     """Return the track to work on in the frames `wanted`.
 
     `boxes`, one a wanted frame, win over `face` ("auto", a track id, or "X,Y" in the first wanted frame);
-    both are in pixels of the upright full-size picture, which (2, 3) `upright_to_stored` turns into stored ones.
+    both are in pixels of the upright full-size picture; (2, 3) `upright_to_stored` leads to stored ones.
     `sound` is the source's own, 16 kHz mono, its first sample at frame `sound_start`.
 
     Raises MediaError `face.none` where nobody is seen, `face.not_found` where not the one asked for, and

@@ -1,7 +1,8 @@
 """How well a mouth goes with a sound: can it be predicted from the sound, on frames it was not learnt from?
 
 Loudness alone says little: two people who both move their mouths look alike to it. A linear map from the
-sound's short spectra to the mouth's opening, learnt on part of the frames and tried on the rest, tells them apart.
+sound's short spectra to the mouth's opening, learnt on part of the frames and tried on the rest, tells them
+apart.
 """
 
 from fractions import Fraction
