@@ -43,7 +43,7 @@ class RewriteEngine:
         amount = ramp_in(shot.editable & is_seen, rate)
         self._units = units
         self._influence = influence(units.shapes)
-        self._plan = make_plan(prediction, units, modes, turns_of(self._heads), shot.speech, amount, rate, shot.seed)
+        self.plan = make_plan(prediction, units, modes, turns_of(self._heads), shot.speech, amount, rate, shot.seed)
         self._picture = lru_cache(maxsize=8)(self._read_picture)
         return _chunks(shot.frames, max(1, round(CHUNK_S * shot.rate)))
 
@@ -59,21 +59,21 @@ class RewriteEngine:
     def _paint(self, frame: int) -> np.ndarray:
         crop = self._shot.crop(frame)
         index = frame - self._shot.frames.start
-        amount = float(self._plan.amount[index])
+        amount = float(self.plan.amount[index])
         if amount <= 0:
             return crop
         old, new = self._controls(frame, index)
         support = np.clip(self._shot.region.mask(frame) * 1.5, 0, 1)
         skin = move_skin(crop, old, new, support)
         pieces = [Piece(*self._picture(int(unit)), float(share))
-                  for unit, share in zip(self._plan.units[index], self._plan.shares[index], strict=True) if share > 0]
+                  for unit, share in zip(self.plan.units[index], self.plan.shares[index], strict=True) if share > 0]
         return paint_mouth(skin, new, pieces, amount)
 
     def _controls(self, frame: int, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the frame's own controls and the new ones, (c, 2) crop pixels."""
         head = self._heads
-        own, amount = self._own[index], self._plan.amount[index]
-        moved = own + (self._influence * amount)[:, None] * (self._plan.shapes[index] - own)
+        own, amount = self._own[index], self.plan.amount[index]
+        moved = own + (self._influence * amount)[:, None] * (self.plan.shapes[index] - own)
         both = np.stack([own, moved])
         places = head.scale[index] * both @ head.rotation[index].T + head.position[index]
         matrix = self._shot.region.matrices[frame - self._shot.region.frames.start]
