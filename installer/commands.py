@@ -7,7 +7,7 @@ from installer import plan
 from installer.environment import Environment
 from installer.lock import only_installer
 from installer.places import data_folder, environment_folder
-from installer.problems import InstallError
+from installer.problems import InstallError, problem_of_system
 from installer.progress import Progress
 from installer.steps import Step, run_steps
 from installer.tests_command import run_tests
@@ -56,8 +56,11 @@ def _prepare(steps_of: Callable[[Environment], list[Step]], progress: Progress) 
     steps = steps_of(environment)
     if all(step.is_done() for step in steps):
         return environment
-    with only_installer(data_folder(), progress):
-        run_steps(steps, progress)
+    try:
+        with only_installer(data_folder(), progress):
+            run_steps(steps, progress)
+    except OSError as error:
+        raise problem_of_system(error) from error
     return environment
 
 

@@ -41,25 +41,24 @@ class Pip:
 
     def _run(self, arguments: Sequence[str], progress: Progress) -> None:
         command = [str(self.environment.python), "-m", "pip", *arguments]
-        process = subprocess.Popen(
+        output: list[str] = []
+        with subprocess.Popen(
             command,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
             env=self.environment.variables(),
-        )
-        assert process.stdout is not None
-        output = []
-        try:
-            for line in process.stdout:
-                output.append(line.rstrip())
-                progress.detail(line)
-            status = process.wait()
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
+        ) as process:
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    output.append(line.rstrip())
+                    progress.detail(line)
+            except BaseException:
+                process.terminate()
+                raise
+        status = process.returncode
         if status:
             for line in output[-TAIL_LINES:]:
                 progress.say(f"  {line}")

@@ -1,5 +1,7 @@
 """What can go wrong while installing, said so that a person can act on it."""
 
+import errno
+
 
 class InstallError(Exception):
     """Something this machine lacks: one sentence of what and why, one of what to do."""
@@ -25,6 +27,16 @@ OFFLINE_SIGNS = (
     "ReadTimeoutError",
     "ProxyError",
 )
+
+
+def problem_of_system(error: OSError) -> InstallError:
+    """Say in a sentence which file or folder could not be written, and why."""
+    if error.errno == errno.ENOSPC:
+        return InstallError("The disk is full.", "Free about 1 GB, then run the same command again.")
+    return InstallError(
+        f"{error.filename or 'A file'} cannot be written: {error.strerror}.",
+        "Change its permissions, or set DUBWRIGHT_HOME to a folder you may write to.",
+    )
 
 
 def problem_of_pip(output: list[str]) -> InstallError:
