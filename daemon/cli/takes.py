@@ -1,16 +1,18 @@
 """Commands about finished takes: takes, accept, reject, checks."""
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
 
+from daemon.cli.follow import follow
 from daemon.cli.output import JsonOption, print_json, print_line, print_table, say, take_document
 from daemon.cli.status import ExitStatus
 from daemon.client import Client
-from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import Take
+from daemon.protocol.errors import RequestError, error_from_info
+from daemon.protocol.jobs import FINAL_STATES, CheckSpec, Take
 
 TakeArgument = Annotated[str, typer.Argument(metavar="TAKE", help="The take's id.")]
 
@@ -50,10 +52,13 @@ def reject(take: TakeArgument, as_json: JsonOption = False) -> int:
 
 def checks(
     take: Annotated[str, typer.Argument(metavar="TAKE", help="A take's id, its file or its sidecar.")],
+    again: Annotated[bool, typer.Option("--again", help="Measure anew, as the file is now.")] = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Show what was measured on a take; the exit status is 7 when it did not pass."""
+    """Show what was measured on a take, anew if its file changed; the exit status is 7 for a fail."""
     found = _find(take)
+    if again or _has_changed(found):
+        found = _measure(found, quiet=as_json)
     if as_json:
         print_json(take_document(found))
     else:
@@ -69,6 +74,27 @@ def _judge(take_id: str, verdict: Literal["accepted", "rejected"], *, as_json: b
     else:
         print_line(f"Take {take.take_id} is {take.verdict}.")
     return 0
+
+
+def _measure(take: Take, *, quiet: bool) -> Take:
+    """Have the daemon measure a take's file again; return the take with the new figures."""
+    with Client.connect(name="cli") as client:
+        job = client.submit(CheckSpec(take=take.path))
+        if job.state not in FINAL_STATES:
+            job = follow(client, job.job_id, quiet=quiet)
+    if job.error is not None:
+        raise error_from_info(job.error)
+    figures = (job.result or {})["checks"]
+    return msgspec.structs.replace(take, checks=figures, badge=figures["badge"])
+
+
+def _has_changed(take: Take) -> bool:
+    """Return whether the take's file is another than the one that was measured."""
+    media, recorded = Path(take.path), take.checks.get("sha256")
+    if recorded is None or not media.is_file():
+        return False
+    with media.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() != recorded
 
 
 def _find(name: str) -> Take:
@@ -87,7 +113,11 @@ def _read_sidecar(path: Path) -> Take:
     candidates = [path] if path.suffix == ".json" else [path.with_suffix(".json"), Path(f"{path}.json")]
     for candidate in candidates:
         try:
-            return msgspec.json.decode(candidate.read_bytes(), type=_Sidecar).take
+            take = msgspec.json.decode(candidate.read_bytes(), type=_Sidecar).take
+            media = candidate.with_name(Path(take.path).name) if path == candidate else path
+            return msgspec.structs.replace(
+                take, path=str(media.absolute()), sidecar=str(candidate.absolute())
+            )
         except (OSError, msgspec.DecodeError):
             continue
     hint = "Give a file that Dubwright made; its sidecar must lie beside it."

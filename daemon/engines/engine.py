@@ -1,7 +1,7 @@
 """The contract between the redub pipeline and whatever paints the mouth.
 
-An engine sees one speaker in one shot, as crops in which the head stands still, and returns new crops. It knows
-nothing of files, codecs or timelines; the pipeline composites, encodes and checks.
+An engine sees one speaker in one shot, as crops in which the head stands still, and returns new crops. It
+knows nothing of files, codecs or timelines; the pipeline composites, encodes and checks.
 
 Array letters: n frames, S the crop's side in pixels. Crops are R'G'B' float32 in 0..1 as coded in the source
 (no tone mapping), pixel centres at whole numbers.
@@ -23,7 +23,8 @@ from daemon.redub.segment import FrameRange
 
 @dataclass(frozen=True)
 class Material:
-    """What the source shows and sounds like around the range: an engine that learns the actor learns from this.
+    """What the source shows and sounds like around the range: an engine that learns the actor learns from
+    this.
 
     `patch(frame)` is the speaker's crop (S, S, 3) uint8 in that frame, cut with the frame's own, unsmoothed
     `region.pose_matrix`, or None where the face is not seen; cheap to call in any order.
@@ -32,7 +33,9 @@ class Material:
     frames: FrameRange  # frames surveyed; contains the range
     track: FaceTrack  # the speaker over `frames`
     patch: Callable[[int], np.ndarray | None]
-    sound: np.ndarray | None  # the source's own sound, 16 kHz mono float32, sample 0 at frames.start; None: silent
+    sound: (
+        np.ndarray | None
+    )  # the source's own sound, 16 kHz mono float32, sample 0 at frames.start; None: silent
     patch_matrix: Callable[[int], np.ndarray | None]  # (2, 3) patch pixels -> source pixels of that frame
 
 
@@ -55,8 +58,8 @@ class Shot:
 class Engine(Protocol):
     """Paints the mouth. One object serves one take of one shot.
 
-    `render` of a chunk depends only on the shot and the chunks before it, so that a job which lost its process
-    goes on from the last complete chunk with the same bytes.
+    `render` of a chunk depends only on the shot and the chunks before it, so that a job which lost its
+    process goes on from the last complete chunk with the same bytes.
     """
 
     name: str
@@ -67,5 +70,5 @@ class Engine(Protocol):
         ...
 
     def render(self, chunk: FrameRange, reporter: Reporter) -> np.ndarray:
-        """Return the chunk's new crops, (n, S, S, 3) float32; pixels it does not mean to change equal the source's."""
+        """Return new crops, (n, S, S, 3) float32; pixels not meant to change equal the source's."""
         ...

@@ -124,7 +124,9 @@ ERRORS: dict[str, ErrorKind] = {
     "disk.full": ErrorKind(
         MachineError, "Free some space, then run `dubwright retry`; finished chunks are kept."
     ),
-    "memory.full": ErrorKind(MachineError, "Close other programs, or choose a shorter range, then run `dubwright retry`."),
+    "memory.full": ErrorKind(
+        MachineError, "Close other programs, or choose a shorter range, then run `dubwright retry`."
+    ),
     "engine.unavailable": ErrorKind(MachineError, "Use --engine rewrite, which needs no weights."),
     "models.missing": ErrorKind(MachineError, "Run `python3 installer install` to fetch the face models."),
     "daemon.running": ErrorKind(

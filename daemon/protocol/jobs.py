@@ -22,8 +22,14 @@ DurationMode = Literal["cut_off", "silence", "loop", "bounce", "remap"]
 Codec = Literal["prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1", "exr"]
 
 
-class RedubSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="redub",
-                rename={"in_": "in"}):
+class RedubSpec(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="redub",
+    rename={"in_": "in"},
+):
     """Re-dub `[in, out)` of `source` with `voice`, `takes` times."""
 
     source: str
@@ -46,8 +52,14 @@ class RedubSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     dest: str | None = None  # None: the takes folder of the data directory
 
 
-class FacesSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="faces",
-                rename={"in_": "in"}):
+class FacesSpec(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="faces",
+    rename={"in_": "in"},
+):
     """Find the people in `[in, out)` of `source`: their ids, where they are seen, a thumbnail of each."""
 
     source: str
@@ -62,7 +74,13 @@ class ProbeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     redub: RedubSpec
 
 
-JobSpec = RedubSpec | FacesSpec | ProbeSpec
+class CheckSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="check"):
+    """Measure a take anew, as its file is now: what `dubwright checks --again` prints."""
+
+    take: str  # path of the take's media or of its sidecar
+
+
+JobSpec = RedubSpec | FacesSpec | ProbeSpec | CheckSpec
 
 
 class JobState(StrEnum):
@@ -80,8 +98,9 @@ class JobState(StrEnum):
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.HELD, JobState.PAUSED, JobState.CANCELLED}),
     JobState.HELD: frozenset({JobState.QUEUED, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED,
-                                 JobState.QUEUED}),  # QUEUED: its worker or server died
+    JobState.RUNNING: frozenset(
+        {JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED, JobState.QUEUED}
+    ),  # QUEUED: its worker or server died
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     JobState.DONE: frozenset(),
     JobState.FAILED: frozenset({JobState.QUEUED}),
@@ -166,6 +185,8 @@ def check_spec(spec: JobSpec) -> None:
     if isinstance(spec, ProbeSpec):
         check_spec(spec.redub)
         return
+    if isinstance(spec, CheckSpec):
+        return
     if isinstance(spec.in_, int) and isinstance(spec.out, int) and spec.out <= spec.in_:
         raise RequestError("range.empty", f"The range {spec.in_} to {spec.out} holds no frame.")
     if isinstance(spec, FacesSpec):
@@ -175,12 +196,18 @@ def check_spec(spec: JobSpec) -> None:
         if not low <= value <= high:
             raise RequestError("job.invalid", f"`{name}` is {value}; it must be from {low} to {high}.")
     if spec.deliver == "overlay" and spec.codec not in (None, "prores4444", "exr"):
-        raise RequestError("job.invalid", f"{spec.codec} cannot hold an overlay; use prores4444 or exr, "
-                                          "or deliver baked.")
+        raise RequestError(
+            "job.invalid", f"{spec.codec} cannot hold an overlay; use prores4444 or exr, or deliver baked."
+        )
 
 
 def _refuse_unknown_fields(raw: dict[str, Any]) -> None:
-    kinds: dict[str, type[msgspec.Struct]] = {"redub": RedubSpec, "faces": FacesSpec, "probe": ProbeSpec}
+    kinds: dict[str, type[msgspec.Struct]] = {
+        "redub": RedubSpec,
+        "faces": FacesSpec,
+        "probe": ProbeSpec,
+        "check": CheckSpec,
+    }
     kind = kinds.get(str(raw["kind"]))
     if kind is None:
         raise RequestError("job.invalid", f"`kind` is {raw['kind']!r}; it must be one of {', '.join(kinds)}.")

@@ -6,9 +6,24 @@ from typing import Any
 import msgspec
 
 from daemon.protocol.errors import ErrorInfo
-from daemon.protocol.jobs import FacesSpec, Job, JobSpec, JobState, ProbeSpec, Progress, RedubSpec, Take
+from daemon.protocol.jobs import (
+    CheckSpec,
+    FacesSpec,
+    Job,
+    JobSpec,
+    JobState,
+    ProbeSpec,
+    Progress,
+    RedubSpec,
+    Take,
+)
 
-ROLES: dict[type[msgspec.Struct], str] = {RedubSpec: "engine", FacesSpec: "inspect", ProbeSpec: "inspect"}
+ROLES: dict[type[msgspec.Struct], str] = {
+    RedubSpec: "engine",
+    FacesSpec: "inspect",
+    ProbeSpec: "inspect",
+    CheckSpec: "inspect",
+}
 """Which kind of worker runs a spec. A look at a shot never waits behind a long redub."""
 
 _spec = msgspec.json.Decoder(JobSpec)

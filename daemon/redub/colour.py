@@ -26,7 +26,8 @@ _LUMA_WEIGHTS = {  # matrix number -> (Kr, Kb)
 class Coding:
     """How one file's planes code R'G'B': build it once with `coding_of`, use it for every frame.
 
-    code = scale * value + offset, per plane; `to_rgb` is the 3x3 matrix on (Y', Cb, Cr) in (0..1, +-0.5, +-0.5).
+    code = scale * value + offset, per plane; `to_rgb` is the 3x3 matrix on (Y', Cb, Cr) in (0..1, +-0.5,
+    +-0.5).
     """
 
     scale: np.ndarray
@@ -49,7 +50,9 @@ class Coding:
     def decode_luma(self, planes: tuple[np.ndarray, ...]) -> np.ndarray:
         """Return the luma of a frame's planes, about 0..1, (H, W) float32; of R'G'B' planes the mean."""
         if self.is_rgb:
-            return (sum(plane.astype(np.float32) for plane in planes[:3]) / 3 - self.offset[0]) / self.scale[0]
+            return (sum(plane.astype(np.float32) for plane in planes[:3]) / 3 - self.offset[0]) / self.scale[
+                0
+            ]
         return (planes[0].astype(np.float32) - np.float32(self.offset[0])) / np.float32(self.scale[0])
 
     def encode(self, rgb_HWC: np.ndarray) -> np.ndarray:
@@ -59,7 +62,7 @@ class Coding:
 
 
 def coding_of(pixels: PixelFormat, colour: ColourTags, height: int) -> Coding:
-    """Return the coding of planes in `pixels` with the tags `colour`; untagged HD is BT.709, smaller is BT.601."""
+    """Return the coding of planes in `pixels` tagged `colour`; untagged HD is BT.709, smaller is BT.601."""
     peak = (1 << pixels.depth) - 1
     if pixels.is_rgb:
         scale, offset = (np.full(3, float(peak)), np.zeros(3))
@@ -70,11 +73,13 @@ def coding_of(pixels: PixelFormat, colour: ColourTags, height: int) -> Coding:
     if matrix not in _LUMA_WEIGHTS:
         matrix = 1 if height >= 720 else 6
     kr, kb = _LUMA_WEIGHTS[matrix]
-    from_rgb = np.array([
-        [kr, 1 - kr - kb, kb],
-        [-0.5 * kr / (1 - kb), -0.5 * (1 - kr - kb) / (1 - kb), 0.5],
-        [0.5, -0.5 * (1 - kr - kb) / (1 - kr), -0.5 * kb / (1 - kr)],
-    ])
+    from_rgb = np.array(
+        [
+            [kr, 1 - kr - kb, kb],
+            [-0.5 * kr / (1 - kb), -0.5 * (1 - kr - kb) / (1 - kb), 0.5],
+            [0.5, -0.5 * (1 - kr - kb) / (1 - kr), -0.5 * kb / (1 - kr)],
+        ]
+    )
     unit = float(1 << (pixels.depth - 8))
     if colour.range == RANGE_FULL:
         scale = np.full(3, float(peak))
@@ -91,11 +96,15 @@ def _limited_rgb(depth: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rgb_to_lab(rgb: np.ndarray) -> np.ndarray:
-    """Return CIE L*a*b* (D65) of R'G'B' in (..., 3), read as sRGB; log and HDR pictures are compared as if they were."""
+    """Return CIE L*a*b* (D65) of R'G'B' in (..., 3), which is read as sRGB whatever it is."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((np.clip(rgb, 0, None) + 0.055) / 1.055) ** 2.4)
-    to_xyz = np.array([[0.4124564, 0.3575761, 0.1804375],
-                       [0.2126729, 0.7151522, 0.0721750],
-                       [0.0193339, 0.1191920, 0.9503041]])
+    to_xyz = np.array(
+        [
+            [0.4124564, 0.3575761, 0.1804375],
+            [0.2126729, 0.7151522, 0.0721750],
+            [0.0193339, 0.1191920, 0.9503041],
+        ]
+    )
     xyz = linear @ to_xyz.T / np.array([0.95047, 1.0, 1.08883])
     cube = np.where(xyz > 216 / 24389, np.cbrt(np.maximum(xyz, 0)), (24389 / 27 * xyz + 16) / 116)
     x, y, z = cube[..., 0], cube[..., 1], cube[..., 2]
@@ -120,11 +129,19 @@ def delta_e_2000(lab_a: np.ndarray, lab_b: np.ndarray) -> np.ndarray:
 
     l_mean, c_mean = (lab_a[..., 0] + lab_b[..., 0]) / 2, (c1 + c2) / 2
     h_mean = np.where(grey, h1 + h2, (h1 + turn / 2) % 360)
-    t = (1 - 0.17 * np.cos(np.radians(h_mean - 30)) + 0.24 * np.cos(np.radians(2 * h_mean))
-         + 0.32 * np.cos(np.radians(3 * h_mean + 6)) - 0.20 * np.cos(np.radians(4 * h_mean - 63)))
+    t = (
+        1
+        - 0.17 * np.cos(np.radians(h_mean - 30))
+        + 0.24 * np.cos(np.radians(2 * h_mean))
+        + 0.32 * np.cos(np.radians(3 * h_mean + 6))
+        - 0.20 * np.cos(np.radians(4 * h_mean - 63))
+    )
     s_l = 1 + 0.015 * (l_mean - 50) ** 2 / np.sqrt(20 + (l_mean - 50) ** 2)
     s_c, s_h = 1 + 0.045 * c_mean, 1 + 0.015 * c_mean * t
-    rotation = (-2 * np.sqrt(c_mean**7 / (c_mean**7 + 25.0**7))
-                * np.sin(np.radians(60 * np.exp(-(((h_mean - 275) / 25) ** 2)))))
+    rotation = (
+        -2
+        * np.sqrt(c_mean**7 / (c_mean**7 + 25.0**7))
+        * np.sin(np.radians(60 * np.exp(-(((h_mean - 275) / 25) ** 2))))
+    )
     l_term, c_term, h_term = d_l / s_l, d_c / s_c, d_h / s_h
     return np.sqrt(np.maximum(l_term**2 + c_term**2 + h_term**2 + rotation * c_term * h_term, 0))

@@ -1,4 +1,4 @@
-"""Join the engine's crop with the source frame: colour and grain matched, and nothing touched outside the matte."""
+"""Join crop and source frame: colour and grain matched, nothing touched outside the matte."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,9 @@ from daemon.redub.pixels import PixelFormat
 
 _CHANGE_FLOOR = 0.75 / 255  # differences below this are resampling, not a change
 _CHANGE_FULL = 3.0 / 255
-_FILL_MARGIN_PX = 16  # the overlay's colour goes on this far outside its matte, so that codecs blur nothing dark in
+_FILL_MARGIN_PX = (
+    16  # the overlay's colour goes on this far outside its matte, so that codecs blur nothing dark in
+)
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,16 @@ class Patch:
     alpha: np.ndarray  # (rows, columns) float32, exactly 0 where nothing may change
 
 
-def blend_crop(new: np.ndarray, source: np.ndarray, mask: np.ndarray, *, frame: int, seed: int,
-               ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the crop to show and its alpha: `new` in the colour and grain of `source`, where it differs from it.
+def blend_crop(
+    new: np.ndarray,
+    source: np.ndarray,
+    mask: np.ndarray,
+    *,
+    frame: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the crop to show and its alpha: `new` in the colour and grain of `source`, where it differs from
+    it.
 
     new, source: (S, S, 3); mask: (S, S), what may change. The alpha is the mask, narrowed to what did change.
     """
@@ -47,8 +56,8 @@ def changed_area(new: np.ndarray, source: np.ndarray) -> np.ndarray:
 def match_colour(new: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Move `new` by the smooth field that makes it meet `source` in the ring where the mask fades.
 
-    The difference on the ring is diffused inwards (a normalised blur at falling widths), so that a cast or a shading
-    of the whole crop goes away and the picture inside keeps its detail.
+    The difference on the ring is diffused inwards (a normalised blur at falling widths), so that a cast or a
+    shading of the whole crop goes away and the picture inside keeps its detail.
     """
     ring = np.where((mask > 0.02) & (mask < 0.5), 1.0, 0.0).astype(np.float32)
     if ring.sum() < 16:
@@ -67,7 +76,7 @@ def match_colour(new: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.nd
 
 
 def add_grain(new: np.ndarray, source: np.ndarray, alpha: np.ndarray, *, seed: int) -> np.ndarray:
-    """Give `new` the source's grain where resampling took it away: seeded luma noise of the missing strength."""
+    """Give `new` the source's grain where resampling took it away: seeded luma noise."""
     skin = (alpha > 0.02) & (alpha < 0.98)
     inside = alpha >= 0.5
     if skin.sum() < 64 or inside.sum() < 64:
@@ -80,7 +89,8 @@ def add_grain(new: np.ndarray, source: np.ndarray, alpha: np.ndarray, *, seed: i
 
 
 def noise_level(rgb: np.ndarray, where: np.ndarray) -> float:
-    """Return the standard deviation of the grain in R'G'B' units: the median absolute second difference of luma.
+    """Return the standard deviation of the grain in R'G'B' units: the median absolute second difference of
+    luma.
 
     Source: Immerkaer, Fast Noise Variance Estimation, 1996 (his 3x3 mask; the median makes edges harmless).
     """
@@ -98,8 +108,10 @@ def place_patch(crop: np.ndarray, alpha: np.ndarray, matrix: np.ndarray, width: 
     return Patch(area, place(crop.astype(np.float32), matrix, area), np.minimum(placed, 1.0))
 
 
-def bake(planes: tuple[np.ndarray, ...], pixels: PixelFormat, coding: Coding, patch: Patch) -> tuple[np.ndarray, ...]:
-    """Return the frame's planes with the patch blended in; code values where alpha is 0 stay what they were."""
+def bake(
+    planes: tuple[np.ndarray, ...], pixels: PixelFormat, coding: Coding, patch: Patch
+) -> tuple[np.ndarray, ...]:
+    """Return the frame's planes with the patch blended in; where alpha is 0, code values stay."""
     code = coding.encode(patch.rgb)
     area, out = patch.area, []
     for index, plane in enumerate(planes):
@@ -114,14 +126,15 @@ def bake(planes: tuple[np.ndarray, ...], pixels: PixelFormat, coding: Coding, pa
             value = subsample(value * alpha, pixels) / np.maximum(weight, 1e-6)
             alpha = weight
         y0, x0 = area.y0 >> high, area.x0 >> wide
-        view = plane[y0:y0 + alpha.shape[0], x0:x0 + alpha.shape[1]]
+        view = plane[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]
         blended = view + alpha * (value - view)
         view[:] = np.where(alpha > 0, np.clip(np.rint(blended), 0, coding.peak), view).astype(plane.dtype)
     return tuple(out)
 
 
 def overlay_planes(patch: Patch, coding: Coding, width: int, height: int) -> tuple[np.ndarray, ...]:
-    """Return Y Cb Cr A planes, 10 bit 4:4:4, straight alpha, of a frame that holds the patch and nothing else.
+    """Return Y Cb Cr A planes, 10 bit 4:4:4, straight alpha, of a frame that holds the patch and nothing
+    else.
 
     coding: that of a 10-bit 4:4:4 file with the source's colour tags.
     """

@@ -1,7 +1,8 @@
 """Cut a stabilised crop out of a frame's planes, and put an area back, at the source's own depth.
 
-Matrices map crop pixels to source pixels (2, 3), pixel centres at whole numbers. Chroma of 4:2:2 and 4:2:0 sits
-left of the luma pair (MPEG-2 siting), half way between its lines: chroma (x, y) lies at luma (2x, 2y + 0.5).
+Matrices map crop pixels to source pixels (2, 3), pixel centres at whole numbers. Chroma of 4:2:2 and 4:2:0
+sits left of the luma pair (MPEG-2 siting), half way between its lines: chroma (x, y) lies at luma (2x, 2y +
+0.5).
 """
 
 from dataclasses import dataclass
@@ -42,7 +43,9 @@ def chroma_matrix(matrix: np.ndarray, pixels: PixelFormat) -> np.ndarray:
     return scaled
 
 
-def sample_codes(planes: tuple[np.ndarray, ...], pixels: PixelFormat, matrix: np.ndarray, size: int) -> np.ndarray:
+def sample_codes(
+    planes: tuple[np.ndarray, ...], pixels: PixelFormat, matrix: np.ndarray, size: int
+) -> np.ndarray:
     """Return the crop's code values, (size, size, 3) float32; outside the frame its edge is repeated."""
     code = np.empty((size, size, 3), np.float32)
     for index in range(3):
@@ -51,8 +54,9 @@ def sample_codes(planes: tuple[np.ndarray, ...], pixels: PixelFormat, matrix: np
     return code
 
 
-def sample_crop(planes: tuple[np.ndarray, ...], pixels: PixelFormat, coding: Coding, matrix: np.ndarray,
-                size: int) -> np.ndarray:
+def sample_crop(
+    planes: tuple[np.ndarray, ...], pixels: PixelFormat, coding: Coding, matrix: np.ndarray, size: int
+) -> np.ndarray:
     """Return the crop as R'G'B', (size, size, 3) float32."""
     return coding.decode(sample_codes(planes, pixels, matrix, size))
 
@@ -72,8 +76,13 @@ def sample_plane(plane: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray
     if shrink > _SHRINK_WITHOUT_FILTER:
         # A Gaussian of this width leaves what the crop's grid can hold.
         cut = cv2.GaussianBlur(cut, (0, 0), 0.45 * np.sqrt(shrink**2 - 1), borderType=cv2.BORDER_REPLICATE)
-    return cv2.warpAffine(cut, local, (size, size), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-                          borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        cut,
+        local,
+        (size, size),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
 
 
 def area_of(matrix: np.ndarray, size: int, width: int, height: int) -> Area:
@@ -92,8 +101,14 @@ def place(image: np.ndarray, matrix: np.ndarray, area: Area, *, border: float | 
     local = inverse.copy()
     local[:, 2] += inverse[:, :2] @ np.array([area.x0, area.y0], np.float64)
     mode = cv2.BORDER_REPLICATE if border is None else cv2.BORDER_CONSTANT
-    return cv2.warpAffine(image, local, (columns, rows), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-                          borderMode=mode, borderValue=border or 0)
+    return cv2.warpAffine(
+        image,
+        local,
+        (columns, rows),
+        flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+        borderMode=mode,
+        borderValue=border or 0,
+    )
 
 
 def subsample(image: np.ndarray, pixels: PixelFormat) -> np.ndarray:

@@ -31,7 +31,7 @@ class CropReader:
         self._frames: Iterator[Frame] | None = None
 
     def crop(self, frame: int) -> np.ndarray:
-        """Return the source's crop of `frame`, (S, S, 3) float32 R'G'B' in 0..1. Raises as `Source.frames`."""
+        """Return the source's crop of `frame`, (S, S, 3) float32 in 0..1. Raises as `Source.frames`."""
         while frame not in self._kept:
             self._read_on(frame)
         return self._kept[frame].astype(np.float32) / _SCALE

@@ -26,13 +26,15 @@ class Likeness:
     usual: float
 
     def distance(self, crop: np.ndarray) -> float:
-        """Return how foreign a lower-face crop is, R'G'B' in 0..1: about 1 for the actor, 2 and more for others."""
+        """Return how foreign a crop (0..1 or uint8) is: about 1 for the actor, 2 and more for others."""
         return _residual(_vector(crop, self.weights) - self.mean, self.basis) / self.usual
 
 
 def learn_likeness(crops: Iterable[np.ndarray], mask: np.ndarray) -> Likeness:
-    """Learn from the actor's own crops, (S, S, 3) uint8 or float 0..1 in time order; mask (S, S) says what counts."""
-    weights = np.sqrt(cv2.resize(mask.astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)).ravel()
+    """Learn from the actor's own crops, (S, S, 3) uint8 or 0..1, in time order; mask (S, S)."""
+    weights = np.sqrt(
+        cv2.resize(mask.astype(np.float32), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    ).ravel()
     vectors = np.stack([_vector(crop, weights) for crop in crops])
     is_test = (np.arange(len(vectors)) // _BLOCK) % 2 == 1
     train = vectors[~is_test] if is_test.any() else vectors
@@ -45,7 +47,7 @@ def learn_likeness(crops: Iterable[np.ndarray], mask: np.ndarray) -> Likeness:
 
 
 def _vector(crop: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the small picture, weighted by the mask, its overall brightness and contrast left as they are."""
+    """Return the small picture, weighted by the mask, its brightness and contrast left as they are."""
     small = cv2.resize(crop, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     small /= 255 if crop.dtype == np.uint8 else 1
     return (small.reshape(-1, 3) * weights[:, None]).ravel()

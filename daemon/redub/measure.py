@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from daemon.redub.checks import Observations, lightness_change, ring_delta_e, skin_delta_e
+from daemon.redub.checks import Observations, lightness_change, ring_delta_e, skin_colours
 from daemon.redub.colour import coding_of
 from daemon.redub.composite import changed_area
 from daemon.redub.crop import area_of, place, sample_crop
@@ -73,7 +73,7 @@ class _Observer:
         if matrix is not None and mask.any():
             area = area_of(matrix, region.size, info.width, info.height)
             reach = cv2.dilate((mask > 0).astype(np.float32), np.ones((5, 5), np.uint8))
-            allowed[area.y0:area.y1, area.x0:area.x1] = place(reach, matrix, area, border=0.0) > 0
+            allowed[area.y0 : area.y1, area.x0 : area.x1] = place(reach, matrix, area, border=0.0) > 0
         self._look_outside(source, take, allowed)
         if matrix is not None:
             self._look_inside(source, take, mask, matrix)
@@ -83,15 +83,19 @@ class _Observer:
         if take.alpha is not None:
             worst = float(take.alpha[~allowed].max(initial=0)) / take.alpha_peak * self._coding.peak
         elif take.is_exact:
-            worst = max(_plane_difference(ours, theirs, allowed) for ours, theirs in
-                        zip(take.planes, source.planes, strict=True))
+            worst = max(
+                _plane_difference(ours, theirs, allowed)
+                for ours, theirs in zip(take.planes, source.planes, strict=True)
+            )
         else:
             worst = self._block_difference(source, take, allowed)
         self._seen.outside_max_difference = max(self._seen.outside_max_difference, int(np.ceil(worst)))
 
     def _block_difference(self, source: Frame, take: Shown, allowed: np.ndarray) -> float:
-        luma = [coding.decode_luma(planes) for coding, planes in
-                ((self._coding, source.planes), (take.coding, take.planes))]
+        luma = [
+            coding.decode_luma(planes)
+            for coding, planes in ((self._coding, source.planes), (take.coding, take.planes))
+        ]
         size = (max(1, allowed.shape[1] // _BLOCK), max(1, allowed.shape[0] // _BLOCK))
         ours, theirs = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in luma)
         blocked = cv2.resize(allowed.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
@@ -107,14 +111,19 @@ class _Observer:
         theirs, alpha = take.crop(small, side, ours)
         soft = cv2.resize(mask, (side, side), interpolation=cv2.INTER_AREA)
         seen.aperture.append(self._aperture(source, take, index))
-        self._compare(ours, theirs, soft * changed_area(theirs, ours) if alpha is None else alpha, soft, index)
+        self._compare(
+            ours, theirs, soft * changed_area(theirs, ours) if alpha is None else alpha, soft, index
+        )
 
-    def _compare(self, ours: np.ndarray, theirs: np.ndarray, alpha: np.ndarray, mask: np.ndarray, index: int) -> None:
+    def _compare(
+        self, ours: np.ndarray, theirs: np.ndarray, alpha: np.ndarray, mask: np.ndarray, index: int
+    ) -> None:
         seen, region = self._seen, self._subject.region
         if region.usable[index] and alpha.any():
             seen.seam.append(ring_delta_e(theirs, ours, alpha))
             lips = _lips(region.points[index] * (self._side / region.size), self._side)
-            seen.shift.append(skin_delta_e(theirs, ours, (alpha > 0.9) & ~lips))
+            colours = skin_colours(theirs, ours, (alpha > 0.6) & ~lips)
+            seen.skin += [] if colours is None else [colours]
             seen.likeness.append(self._subject.likeness.distance(theirs))
         if self._before is not None:
             seen.change_take.append(lightness_change(theirs, self._before[1], mask))
@@ -125,7 +134,7 @@ class _Observer:
         self._before = ours, theirs
 
     def _aperture(self, source: Frame, take: Shown, index: int) -> float:
-        """Return the gap between the inner lips of the take, in eye distances; NaN where the mesh sees no face."""
+        """Return the gap between the inner lips of the take, in eye distances; NaN without a face."""
         region = self._subject.region
         if not region.usable[index]:
             return float("nan")

@@ -1,6 +1,8 @@
 """Run a job in the worker: re-dub a range, list the faces in one, or check a request."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -13,18 +15,19 @@ from daemon.engines.choose import open_engine
 from daemon.engines.engine import Material, Shot
 from daemon.paths import find_paths
 from daemon.protocol.errors import MediaError, RequestError
-from daemon.protocol.jobs import FacesSpec, JobSpec, ProbeSpec, RedubSpec, Take
+from daemon.protocol.jobs import CheckSpec, FacesSpec, JobSpec, ProbeSpec, RedubSpec, Take, spec_from_builtins
 from daemon.redub.crop_reader import CropReader
 from daemon.redub.faces import FaceTrack
 from daemon.redub.likeness import Likeness, learn_likeness
 from daemon.redub.plan import Plan, make_plan, resolve_range, timecode_at
-from daemon.redub.production import Stage, make_take
+from daemon.redub.production import Stage, check_file, make_take
 from daemon.redub.progress import Reporter
 from daemon.redub.region import Region, build_region, crop_size
+from daemon.redub.segment import FrameRange
 from daemon.redub.source import Source, SourceInfo, open_source
 from daemon.redub.speaker import choose_speaker
 from daemon.redub.survey import Survey, material_range, survey
-from daemon.redub.take import prepare_folder
+from daemon.redub.take import find_take, prepare_folder, take_folder_name
 from daemon.redub.voice import open_voice, speech_activity
 
 _LIKENESS_CROPS = 240
@@ -53,26 +56,36 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Jo
             return JobResult(result=list_faces(spec, work=work, job_id=job_id, reporter=reporter))
         case ProbeSpec():
             return JobResult(result=probe(spec.redub, reporter=reporter))
+        case CheckSpec():
+            return JobResult(result=check(spec.take, work=work, reporter=reporter))
 
 
 def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> list[Take]:
     """Make every take of a redub job."""
-    reporter.stage("probe", 1)
     open_engine(spec.engine)  # refused now rather than after the tracking
-    takes_folder = find_paths().takes
-    prepare_folder(Path(spec.dest) if spec.dest else takes_folder)
-    with _open(spec) as source:
-        reporter.picture(source.info.width, source.info.height)
-        plan = make_plan(spec, source, open_voice(Path(spec.voice)))
-        stage = _set_stage(plan, source, work=work, job_id=job_id, takes_folder=takes_folder, reporter=reporter)
+    prepare_folder(_takes_folder(spec))
+    with set_stage(spec, work=work, job_id=job_id, reporter=reporter) as stage:
         return [make_take(stage, number) for number in range(1, spec.takes + 1)]
+
+
+def check(take: str, *, work: Path, reporter: Reporter) -> dict[str, Any]:
+    """Measure a take anew against its source and voice, as the file is now; the sidecar is left as it is."""
+    files, sidecar = find_take(Path(take))
+    spec = spec_from_builtins(sidecar["request"])
+    assert isinstance(spec, RedubSpec)
+    with set_stage(spec, work=work, job_id=sidecar["take"]["take_id"], reporter=reporter) as stage:
+        chunks = [FrameRange(start, stop) for start, stop in sidecar["chunks"]]
+        reporter.stage("check", len(stage.plan.delivered))
+        figures = check_file(stage, files.media, chunks, tick=reporter.frames)
+    shutil.rmtree(work, ignore_errors=True)
+    return {"take": str(files.media), "checks": figures}
 
 
 def probe(spec: RedubSpec, *, reporter: Reporter) -> dict[str, Any]:
     """Check a request against its files and return its plan."""
     reporter.stage("probe", 1)
     open_engine(spec.engine)
-    prepare_folder(Path(spec.dest) if spec.dest else find_paths().takes)
+    prepare_folder(_takes_folder(spec))
     with _open(spec) as source:
         reporter.picture(source.info.width, source.info.height)
         plan = make_plan(spec, source, open_voice(Path(spec.voice)))
@@ -94,11 +107,21 @@ def list_faces(spec: FacesSpec, *, work: Path, job_id: str, reporter: Reporter) 
 def describe_source(info: SourceInfo) -> dict[str, Any]:
     """Return what a clip is, in plain values."""
     return {
-        "path": str(info.path), "frames": info.frame_count, "rate": [info.rate.numerator, info.rate.denominator],
-        "size": [info.width, info.height], "rotation": info.rotation, "pixels": info.pixels.name,
-        "variable_rate": info.is_vfr, "timecode": info.timecode, "reel": info.reel,
+        "path": str(info.path),
+        "frames": info.frame_count,
+        "rate": [info.rate.numerator, info.rate.denominator],
+        "size": [info.width, info.height],
+        "rotation": info.rotation,
+        "pixels": info.pixels.name,
+        "variable_rate": info.is_vfr,
+        "timecode": info.timecode,
+        "reel": info.reel,
         "ends_at": timecode_at(info, info.frame_count),
     }
+
+
+def _takes_folder(spec: RedubSpec) -> Path:
+    return Path(spec.dest) if spec.dest else find_paths().takes / take_folder_name(spec)
 
 
 def _open(spec: RedubSpec | FacesSpec) -> Source:
@@ -111,13 +134,24 @@ def _rate(text: str | None) -> Fraction | None:
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
     if rate is not None and not 1 <= rate <= 240:
-        raise RequestError("job.invalid", f"`rate` is {text!r}; it must be like 25 or 24000/1001, from 1 to 240.")
+        raise RequestError(
+            "job.invalid", f"`rate` is {text!r}; it must be like 25 or 24000/1001, from 1 to 240."
+        )
     return rate
 
 
-def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, takes_folder: Path,
-               reporter: Reporter) -> Stage:
-    """Look at the footage, choose the speaker, plan the region: everything the takes share."""
+@contextmanager
+def set_stage(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> Iterator[Stage]:
+    """Look at the footage, choose the speaker, plan the region: what all takes share."""
+    work.mkdir(parents=True, exist_ok=True)
+    reporter.stage("probe", 1)
+    with _open(spec) as source:
+        reporter.picture(source.info.width, source.info.height)
+        plan = make_plan(spec, source, open_voice(Path(spec.voice)))
+        yield _set_stage(plan, source, work=work, job_id=job_id, reporter=reporter)
+
+
+def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter: Reporter) -> Stage:
     info, frames, spec = plan.info, plan.frames, plan.spec
     footage = material_range(frames, info.frames, info.rate)
     found = survey(source, footage, work=work, reporter=reporter, keep_patches=True)
@@ -130,30 +164,66 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, takes_fol
     def patch_matrix(frame: int) -> np.ndarray | None:
         return found.patch_matrix(track, frame)
 
-    region = build_region(track, frames, crop_size(track, frames), rate=info.rate, editable=plan.editable,
-                          patch=patch, patch_matrix=patch_matrix)
+    region = build_region(
+        track,
+        frames,
+        crop_size(track, frames),
+        rate=info.rate,
+        editable=plan.editable,
+        patch=patch,
+        patch_matrix=patch_matrix,
+    )
     _require_face(region.usable & plan.editable, plan)
     reporter.stage("voice", len(frames))
     speech = speech_activity(plan.voice.mono16k, info.rate, frames)
     crops = CropReader(source, region, still=lambda: reporter.frames(0))
     material = Material(footage, track, patch, sound, patch_matrix)
-    shot = Shot(info.rate, frames, region, crops.crop, material, plan.voice.mono16k, speech, region.weight > 0.0,
-                spec.seed, work)
-    return Stage(plan, source, shot, crops, _learn_likeness(found, track, region), job_id, takes_folder, reporter)
+    shot = Shot(
+        info.rate,
+        frames,
+        region,
+        crops.crop,
+        material,
+        plan.voice.mono16k,
+        speech,
+        region.weight > 0.0,
+        spec.seed,
+        work,
+    )
+    return Stage(
+        plan,
+        source,
+        shot,
+        crops,
+        _learn_likeness(found, track, region),
+        job_id,
+        _takes_folder(spec),
+        reporter,
+    )
 
 
 def choose_track(found: Survey, plan: Plan, sound: np.ndarray | None) -> FaceTrack:
     """Return the speaker's track. Raises MediaError `face.none`, `face.not_found`."""
     info = plan.info
-    return choose_speaker(found.tracks, plan.spec.face, wanted=plan.frames, rate=info.rate,
-                          upright_to_stored=info.upright_to_stored(max(info.width, info.height)),
-                          boxes=plan.spec.boxes, sound=sound, sound_start=found.frames.start)
+    return choose_speaker(
+        found.tracks,
+        plan.spec.face,
+        wanted=plan.frames,
+        rate=info.rate,
+        upright_to_stored=info.upright_to_stored(max(info.width, info.height)),
+        boxes=plan.spec.boxes,
+        sound=sound,
+        sound_start=found.frames.start,
+    )
 
 
 def _require_face(usable: np.ndarray, plan: Plan) -> None:
     if usable.sum() < min(_MIN_SEEN, len(usable)):
-        raise MediaError("face.none", f"The speaker's mouth is not seen in frames {plan.frames.start} to "
-                                      f"{plan.frames.stop - 1}, or every frame is to be left alone.")
+        raise MediaError(
+            "face.none",
+            f"The speaker's mouth is not seen in frames {plan.frames.start} to "
+            f"{plan.frames.stop - 1}, or every frame is to be left alone.",
+        )
 
 
 def _learn_likeness(found: Survey, track: FaceTrack, region: Region) -> Likeness:
@@ -178,9 +248,19 @@ def _describe_face(track: FaceTrack, source: Source, folder: Path) -> dict[str, 
     scale = 1.5 * float((high - low).max()) / _THUMBNAIL_SIDE
     corner = (low + high) / 2 - scale * _THUMBNAIL_SIDE / 2
     view = np.array([[scale, 0, corner[0]], [0, scale, corner[1]]])
-    small = cv2.warpAffine(cv2.GaussianBlur(picture, (0, 0), max(0.3, 0.4 * scale)), view,
-                           (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    small = cv2.warpAffine(
+        cv2.GaussianBlur(picture, (0, 0), max(0.3, 0.4 * scale)),
+        view,
+        (_THUMBNAIL_SIDE, _THUMBNAIL_SIDE),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    )
     cv2.imwrite(str(thumbnail), small[..., ::-1])
-    return {"id": track.track_id, "frames": len(track.frames), "first": int(track.frames[0]),
-            "last": int(track.frames[-1]), "frame": frame, "box": [round(float(v), 1) for v in (*low, *high)],
-            "thumbnail": str(thumbnail)}
+    return {
+        "id": track.track_id,
+        "frames": len(track.frames),
+        "first": int(track.frames[0]),
+        "last": int(track.frames[-1]),
+        "frame": frame,
+        "box": [round(float(v), 1) for v in (*low, *high)],
+        "thumbnail": str(thumbnail),
+    }

@@ -1,4 +1,5 @@
-"""What a redub request means on its files: frames, handles, where the voice lies, which frames are left alone.
+"""What a redub request means on its files: frames, handles, where the voice lies, which frames are left
+alone.
 
 Everything is checked here, before any time is spent; `dubwright redub --dry-run` prints the plan.
 """
@@ -32,8 +33,10 @@ class Plan:
     def delivered_voice(self) -> ConformedVoice:
         """Return the voice as the take carries it: silent under the handles, sample-exact."""
         rate, sample_rate = self.info.rate, self.voice.sample_rate
-        edges = [sample_at(frame, rate, sample_rate) for frame in
-                 (self.delivered.start, self.frames.start, self.frames.stop, self.delivered.stop)]
+        edges = [
+            sample_at(frame, rate, sample_rate)
+            for frame in (self.delivered.start, self.frames.start, self.frames.stop, self.delivered.stop)
+        ]
         padding = ((edges[1] - edges[0], edges[3] - edges[2]), (0, 0))
         return replace(self.voice, samples=np.pad(self.voice.samples, padding))
 
@@ -57,7 +60,8 @@ class Plan:
 def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
     """Resolve a request against its clip and voice.
 
-    Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`, `boxes.invalid`, MediaError `voice.empty`.
+    Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`, `boxes.invalid`, MediaError
+    `voice.empty`.
     """
     info = source.info
     frames = resolve_range(spec, info)
@@ -67,7 +71,7 @@ def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
         editable &= np.array([box is not None for box in spec.boxes])
     for start, stop in spec.leave_alone:
         first, last = (_resolve(place, info) - frames.start for place in (start, stop))
-        editable[max(0, first):max(0, last)] = False
+        editable[max(0, first) : max(0, last)] = False
     voice_at = frames.start if spec.voice_at is None else _resolve(spec.voice_at, info)
     laid = voice.conform(frames, info.rate, voice_at, spec.duration_mode)
     if spec.duration_mode == "cut_off":  # beyond the voice the actor's own mouth goes on
@@ -78,15 +82,18 @@ def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
 
 
 def resolve_range(spec: RedubSpec | FacesSpec, info: SourceInfo) -> FrameRange:
-    """Return the frames a request means. Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`."""
+    """Return the frames a request means. Raises as `make_plan`."""
     frames = FrameRange(_resolve(spec.in_, info), _resolve(spec.out, info))
     if len(frames) == 0:
         raise RequestError("range.empty", f"The range {spec.in_} to {spec.out} holds no frame.")
     if frames.clip(info.frames) != frames:
         last = timecode_at(info, info.frame_count)
-        raise RequestError("range.outside", f"The range {spec.in_} to {spec.out} is frames {frames.start} to "
-                                            f"{frames.stop}, but {Path(info.path).name} has frames 0 to "
-                                            f"{info.frame_count} (ends at {last}).")
+        raise RequestError(
+            "range.outside",
+            f"The range {spec.in_} to {spec.out} is frames {frames.start} to "
+            f"{frames.stop}, but {Path(info.path).name} has frames 0 to "
+            f"{info.frame_count} (ends at {last}).",
+        )
     return frames
 
 
@@ -112,4 +119,6 @@ def _check_boxes(spec: RedubSpec, count: int) -> None:
         raise RequestError("boxes.invalid", f"There are {len(spec.boxes)} boxes for {count} frames.")
     for index, box in enumerate(spec.boxes):
         if box is not None and not (box[0] < box[2] and box[1] < box[3]):
-            raise RequestError("boxes.invalid", f"Box {index} is {list(box)}; x0 < x1 and y0 < y1 are needed.")
+            raise RequestError(
+                "boxes.invalid", f"Box {index} is {list(box)}; x0 < x1 and y0 < y1 are needed."
+            )

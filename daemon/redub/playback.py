@@ -44,7 +44,8 @@ _FLOAT_RGB = PixelFormat("gbrp", 8, 0, 0, True, False)
 
 
 def play(media: Path, rate: Fraction, *, exact_pixels: PixelFormat | None) -> Iterator[Shown]:
-    """Yield the frames of a take in order. `exact_pixels`: the source's format, if the codec keeps code values.
+    """Yield the frames of a take in order. `exact_pixels`: the source's format, if the codec keeps code
+    values.
 
     Raises MediaError when the take cannot be read.
     """

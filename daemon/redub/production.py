@@ -29,7 +29,7 @@ from daemon.redub.playback import play
 from daemon.redub.progress import Reporter
 from daemon.redub.segment import FrameRange
 from daemon.redub.source import Frame, Source
-from daemon.redub.take import TakeFiles, plan_files, read_take, settle, write_sidecar
+from daemon.redub.take import TakeFiles, digest, plan_files, read_take, settle, write_sidecar
 from daemon.worker.checkpoint import Checkpoints
 
 _MATTE_DEPTH = 10
@@ -54,8 +54,14 @@ def make_take(stage: Stage, number: int) -> Take:
     """Make take `number` (from 1), or return it if an earlier attempt at the job finished it."""
     plan = stage.plan
     suffix = suffix_of(plan.codec)
-    files = plan_files(plan.spec, stage.job_id, number, takes_folder=stage.takes_folder, suffix=suffix,
-                       matte_suffix=suffix_of(_matte_codec(plan)))
+    files = plan_files(
+        plan.spec,
+        stage.job_id,
+        number,
+        folder=stage.takes_folder,
+        suffix=suffix,
+        matte_suffix=suffix_of(_matte_codec(plan)),
+    )
     if files.is_finished:
         return read_take(files)
     seed = plan.spec.seed + number - 1
@@ -70,8 +76,14 @@ def make_take(stage: Stage, number: int) -> Take:
 
 
 def fingerprint(plan: Plan, engine: Engine, shot: Shot) -> str:
-    """Return a name for everything that a chunk depends on, so that no chunk of another take is mistaken for it."""
-    things: list[Any] = [__version__, engine.name, shot.seed, shot.region.size, msgspec.to_builtins(plan.spec)]
+    """Return a name for all that a chunk depends on, so that no other take's is mistaken for it."""
+    things: list[Any] = [
+        __version__,
+        engine.name,
+        shot.seed,
+        shot.region.size,
+        msgspec.to_builtins(plan.spec),
+    ]
     for path in (plan.spec.source, plan.spec.voice):
         about = Path(path).stat()
         things += [about.st_size, about.st_mtime_ns]
@@ -80,8 +92,8 @@ def fingerprint(plan: Plan, engine: Engine, shot: Shot) -> str:
 
 def render(engine: Engine, shot: Shot, checkpoints: Checkpoints, reporter: Reporter) -> list[FrameRange]:
     """Have the engine paint every chunk that is not on disk yet; return the chunks."""
-    reporter.stage("engine", len(shot.frames))
     chunks = engine.prepare(shot, reporter)
+    reporter.stage("engine", len(shot.frames))
     for index, chunk in enumerate(chunks):
         if checkpoints.load(index) is None:
             crops = np.clip(engine.render(chunk, reporter), 0, 1)
@@ -90,18 +102,36 @@ def render(engine: Engine, shot: Shot, checkpoints: Checkpoints, reporter: Repor
     return chunks
 
 
-def deliver(stage: Stage, chunks: list[FrameRange], checkpoints: Checkpoints, files: TakeFiles, seed: int) -> None:
+def deliver(
+    stage: Stage, chunks: list[FrameRange], checkpoints: Checkpoints, files: TakeFiles, seed: int
+) -> None:
     """Composite and encode the delivered frames, and bring take and matte to their places."""
     plan, info, reporter = stage.plan, stage.plan.info, stage.reporter
     if files.media.exists():
         return  # encoded by an attempt that died before its checks were done
     reporter.stage("deliver", len(plan.delivered))
     is_overlay = plan.spec.deliver == "overlay"
-    writer = open_writer(files.media, codec=plan.codec, info=info, first_frame=plan.delivered.start,
-                         alpha=is_overlay, voice=plan.delivered_voice())
-    matte = None if files.matte is None else open_writer(
-        files.matte, codec=_matte_codec(plan), info=info, first_frame=plan.delivered.start, alpha=False, voice=None,
-        pixels=matte_pixels(_MATTE_DEPTH))
+    writer = open_writer(
+        files.media,
+        codec=plan.codec,
+        info=info,
+        first_frame=plan.delivered.start,
+        alpha=is_overlay,
+        voice=plan.delivered_voice(),
+    )
+    matte = (
+        None
+        if files.matte is None
+        else open_writer(
+            files.matte,
+            codec=_matte_codec(plan),
+            info=info,
+            first_frame=plan.delivered.start,
+            alpha=False,
+            voice=None,
+            pixels=matte_pixels(_MATTE_DEPTH),
+        )
+    )
     try:
         patches = _patches(stage, chunks, checkpoints, seed)
         write = _write_overlays if is_overlay else _write_baked
@@ -115,8 +145,12 @@ def deliver(stage: Stage, chunks: list[FrameRange], checkpoints: Checkpoints, fi
     settle(writer.close(), files.media)
 
 
-def _patches(stage: Stage, chunks: list[FrameRange], checkpoints: Checkpoints, seed: int,
-             ) -> Iterator[tuple[int, Patch | None]]:
+def _patches(
+    stage: Stage,
+    chunks: list[FrameRange],
+    checkpoints: Checkpoints,
+    seed: int,
+) -> Iterator[tuple[int, Patch | None]]:
     """Yield what each delivered frame changes; None for a frame that passes through."""
     region, info = stage.shot.region, stage.plan.info
     inside = iter(_blended(stage, chunks, checkpoints, seed))
@@ -130,20 +164,30 @@ def _patches(stage: Stage, chunks: list[FrameRange], checkpoints: Checkpoints, s
         yield frame, patch
 
 
-def _blended(stage: Stage, chunks: list[FrameRange], checkpoints: Checkpoints, seed: int,
-             ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _blended(
+    stage: Stage,
+    chunks: list[FrameRange],
+    checkpoints: Checkpoints,
+    seed: int,
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield each frame's crop to show and its alpha."""
     region = stage.shot.region
     for index, chunk in enumerate(chunks):
         painted = checkpoints.load(index)
         assert painted is not None, f"chunk {index} was rendered a moment ago"
         for crop, frame in zip(painted, chunk, strict=True):
-            yield blend_crop(crop.astype(np.float32) / 65535, stage.crops.crop(frame), region.mask(frame),
-                             frame=frame, seed=seed)
+            yield blend_crop(
+                crop.astype(np.float32) / 65535,
+                stage.crops.crop(frame),
+                region.mask(frame),
+                frame=frame,
+                seed=seed,
+            )
 
 
-def _write_overlays(stage: Stage, patches: Iterator[tuple[int, Patch | None]], writer: TakeWriter,
-                    matte: TakeWriter | None) -> None:
+def _write_overlays(
+    stage: Stage, patches: Iterator[tuple[int, Patch | None]], writer: TakeWriter, matte: TakeWriter | None
+) -> None:
     info = stage.plan.info
     coding = coding_of(OVERLAY_PIXELS, info.colour, info.height)
     empty = Patch(Area(0, 0, 0, 0), np.zeros((0, 0, 3), np.float32), np.zeros((0, 0), np.float32))
@@ -153,12 +197,15 @@ def _write_overlays(stage: Stage, patches: Iterator[tuple[int, Patch | None]], w
         stage.reporter.frames(done)
 
 
-def _write_baked(stage: Stage, patches: Iterator[tuple[int, Patch | None]], writer: TakeWriter,
-                 matte: TakeWriter | None) -> None:
+def _write_baked(
+    stage: Stage, patches: Iterator[tuple[int, Patch | None]], writer: TakeWriter, matte: TakeWriter | None
+) -> None:
     info = stage.plan.info
     coding = coding_of(info.pixels, info.colour, info.height)
     done = 0
-    frames: Iterator[Frame] = stage.source.frames(stage.plan.delivered, still=lambda: stage.reporter.frames(done))
+    frames: Iterator[Frame] = stage.source.frames(
+        stage.plan.delivered, still=lambda: stage.reporter.frames(done)
+    )
     for done, (frame, (_, patch)) in enumerate(zip(frames, patches, strict=True), start=1):
         planes = frame.planes if patch is None else bake(frame.planes, info.pixels, coding, patch)
         writer.write(planes, info.pixels)
@@ -172,7 +219,7 @@ def _write_matte(matte: TakeWriter | None, patch: Patch | None, width: int, heig
     plane = np.zeros((height, width), np.uint16)
     if patch is not None:
         area = patch.area
-        plane[area.y0:area.y1, area.x0:area.x1] = np.rint(patch.alpha * ((1 << _MATTE_DEPTH) - 1))
+        plane[area.y0 : area.y1, area.x0 : area.x1] = np.rint(patch.alpha * ((1 << _MATTE_DEPTH) - 1))
     matte.write((plane,), matte_pixels(_MATTE_DEPTH))
 
 
@@ -180,38 +227,67 @@ def _matte_codec(plan: Plan) -> str:
     return plan.codec if plan.codec in ("exr", "ffv1") else "prores422hq"
 
 
-def check_and_record(stage: Stage, engine: Engine, chunks: list[FrameRange], files: TakeFiles, *, number: int,
-                     seed: int) -> Take:
+def check_and_record(
+    stage: Stage, engine: Engine, chunks: list[FrameRange], files: TakeFiles, *, number: int, seed: int
+) -> Take:
     """Measure the delivered file, judge it, and write the sidecar that makes it a take."""
     plan, info, shot = stage.plan, stage.plan.info, stage.shot
     stage.reporter.stage("check", len(plan.delivered))
     figures = check_file(stage, files.media, chunks, tick=stage.reporter.frames)
-    left_alone = ~plan.editable | (shot.region.weight <= 0)
-    figures["passed_through"] = ranges_where(left_alone, plan.frames.start)
-    figures["frames_passed_through"] = int(left_alone.sum())
-    badge, reasons = judge(figures, frame_ms=1000 / float(info.rate))
-    figures.update(badge=badge, reasons=reasons)
-    take = Take(take_id=f"{stage.job_id}-{number}", path=str(files.media), sidecar=str(files.sidecar),
-                frames=len(plan.delivered), rate=(info.rate.numerator, info.rate.denominator), seed=seed,
-                engine=engine.name, badge=badge, checks=figures,
-                matte=None if files.matte is None else str(files.matte))
-    write_sidecar(files, {
-        "take": take, "request": plan.spec, "plan": plan.describe(), "notes": engine.notes,
-        "source": {"path": plan.spec.source, "timecode": info.timecode, "reel": info.reel,
-                   "size_bytes": Path(plan.spec.source).stat().st_size},
-        "crop": {"size": shot.region.size, "speaker": shot.material.track.track_id},
-        "chunks": [[chunk.start, chunk.stop] for chunk in chunks], "dubwright": __version__})
+    take = Take(
+        take_id=f"{stage.job_id}-{number}",
+        path=str(files.media),
+        sidecar=str(files.sidecar),
+        frames=len(plan.delivered),
+        rate=(info.rate.numerator, info.rate.denominator),
+        seed=seed,
+        engine=engine.name,
+        badge=figures["badge"],
+        checks=figures,
+        matte=None if files.matte is None else str(files.matte),
+    )
+    write_sidecar(
+        files,
+        {
+            "take": take,
+            "request": plan.spec,
+            "plan": plan.describe(),
+            "notes": engine.notes,
+            "source": {
+                "path": plan.spec.source,
+                "timecode": info.timecode,
+                "reel": info.reel,
+                "size_bytes": Path(plan.spec.source).stat().st_size,
+            },
+            "crop": {"size": shot.region.size, "speaker": shot.material.track.track_id},
+            "chunks": [[chunk.start, chunk.stop] for chunk in chunks],
+            "dubwright": __version__,
+        },
+    )
     return take
 
 
-def check_file(stage: Stage, media: Path, chunks: list[FrameRange], *, tick: Callable[[int], None]) -> dict[str, Any]:
-    """Return the figures of a delivered file, whoever made it."""
+def check_file(
+    stage: Stage, media: Path, chunks: list[FrameRange], *, tick: Callable[[int], None]
+) -> dict[str, Any]:
+    """Return the figures and the badge of a delivered file, whoever made it."""
     plan, shot = stage.plan, stage.shot
     subject = Subject(stage.source, plan.delivered, shot.region, stage.likeness, FaceMesh())
     exact = plan.info.pixels if plan.codec in _EXACT_CODECS else None
     seen = observe(subject, play(media, plan.info.rate, exact_pixels=exact), tick=tick)
     predicted = predict_aperture(shot.material, shot.voice, shot.rate, len(shot.frames))
     editable = plan.editable & (shot.region.weight > 0.5)
-    return summarise(seen, frames_expected=len(plan.delivered), predicted=predicted, speech=shot.speech,
-                     editable=editable, rate=float(plan.info.rate),
-                     chunk_starts=[chunk.start - shot.frames.start for chunk in chunks])
+    figures = summarise(
+        seen,
+        frames_expected=len(plan.delivered),
+        predicted=predicted,
+        speech=shot.speech,
+        editable=editable,
+        rate=float(plan.info.rate),
+        chunk_starts=[chunk.start - shot.frames.start for chunk in chunks],
+    )
+    left_alone = ~plan.editable | (shot.region.weight <= 0)
+    figures["passed_through"] = ranges_where(left_alone, plan.frames.start)
+    figures["frames_passed_through"] = int(left_alone.sum())
+    badge, reasons = judge(figures)
+    return figures | {"badge": badge, "reasons": reasons, "sha256": digest(media)}

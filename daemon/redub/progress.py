@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-STAGES = ("probe", "track", "voice", "engine", "deliver", "check")
+STAGES = ("probe", "track", "voice", "learn", "engine", "deliver", "check")
 """The stages of a redub job, in order. Their share of the time is learned per machine (daemon/queue)."""
 
 

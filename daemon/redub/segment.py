@@ -42,7 +42,7 @@ class FrameRange:
 
 
 def sample_at(frame: int, rate: Fraction, sample_rate: int) -> int:
-    """Return the first sample of `frame`: round half up of frame / rate * sample_rate, exact for any length."""
+    """Return the first sample of `frame`: frame / rate * sample_rate, rounded half up."""
     return math.floor(frame / rate * sample_rate + Fraction(1, 2))
 
 
@@ -57,7 +57,8 @@ def can_drop_frames(rate: Fraction) -> bool:
 
 
 def parse_timecode(text: str, rate: Fraction) -> int:
-    """Return the frame count since 00:00:00:00 that `text` names; `;` or `.` before the frames means drop-frame.
+    """Return the frame count since 00:00:00:00 that `text` names; `;` or `.` before the frames means
+    drop-frame.
 
     Raises RequestError `timecode.invalid` for text that is no timecode or names a frame that does not exist.
     Source: SMPTE ST 12-1, section 5 (drop-frame compensation).
@@ -74,10 +75,14 @@ def parse_timecode(text: str, rate: Fraction) -> int:
     if not drop:
         return count
     if not can_drop_frames(rate):
-        raise RequestError("timecode.invalid", f"{text} is drop-frame, but the clip runs at {float(rate):.3f}.")
+        raise RequestError(
+            "timecode.invalid", f"{text} is drop-frame, but the clip runs at {float(rate):.3f}."
+        )
     dropped = base // 15
     if seconds == 0 and frames < dropped and minutes % 10:
-        raise RequestError("timecode.invalid", f"{text} is one of the numbers that drop-frame timecode leaves out.")
+        raise RequestError(
+            "timecode.invalid", f"{text} is one of the numbers that drop-frame timecode leaves out."
+        )
     total_minutes = hours * 60 + minutes
     return count - dropped * (total_minutes - total_minutes // 10)
 
@@ -102,8 +107,8 @@ def format_timecode(count: int, rate: Fraction, *, drop_frame: bool) -> str:
 def resolve_position(position: Position, rate: Fraction, start_timecode: str | None) -> int:
     """Return the frame, counted from the clip's first, that `position` names.
 
-    A string of digits is a frame number. A timecode counts from `start_timecode`, or from 00:00:00:00 where the
-    clip has none; on a drop-frame clip it is read as drop-frame whichever separator it is written with.
+    A string of digits is a frame number. A timecode counts from `start_timecode`, or from 00:00:00:00 where
+    the clip has none; on a drop-frame clip it is read as drop-frame whichever separator it is written with.
     """
     if isinstance(position, int):
         return position
@@ -114,6 +119,8 @@ def resolve_position(position: Position, rate: Fraction, start_timecode: str | N
     if ";" in start_timecode:
         position = ";".join(position.strip().rsplit(":", 1)) if ";" not in position else position
     elif ";" in position:
-        raise RequestError("timecode.invalid", f"{position} is drop-frame, but the clip's timecode "
-                                               f"({start_timecode}) is not.")
+        raise RequestError(
+            "timecode.invalid",
+            f"{position} is drop-frame, but the clip's timecode ({start_timecode}) is not.",
+        )
     return parse_timecode(position, rate) - parse_timecode(start_timecode, rate)

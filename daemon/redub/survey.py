@@ -43,7 +43,9 @@ class PatchStore:
 
     def find(self, track: FaceTrack, frame: int) -> int | None:
         """Return the record of a person's patch in `frame`, or None."""
-        return next((self.slots[piece, frame] for piece in track.pieces if (piece, frame) in self.slots), None)
+        return next(
+            (self.slots[piece, frame] for piece in track.pieces if (piece, frame) in self.slots), None
+        )
 
     def read(self, slot: int) -> np.ndarray:
         """Return a patch, (side, side, 3) uint8."""
@@ -74,7 +76,7 @@ class Survey:
 
 
 def material_range(frames: FrameRange, clip: FrameRange, rate: Fraction) -> FrameRange:
-    """Return the footage to learn from: `frames` and what lies around them, MATERIAL_S long if the clip allows."""
+    """Return the footage to learn from: `frames` and around them, MATERIAL_S long if the clip allows."""
     missing = max(0, round(MATERIAL_S * rate) - len(frames))
     wide = FrameRange(frames.start - (missing + 1) // 2, frames.stop + missing // 2)
     if wide.start < clip.start:
@@ -84,7 +86,9 @@ def material_range(frames: FrameRange, clip: FrameRange, rate: Fraction) -> Fram
     return wide.clip(clip)
 
 
-def survey(source: Source, frames: FrameRange, *, work: Path, reporter: Reporter, keep_patches: bool) -> Survey:
+def survey(
+    source: Source, frames: FrameRange, *, work: Path, reporter: Reporter, keep_patches: bool
+) -> Survey:
     """Follow every face through `frames`, or return what an earlier attempt at the job found.
 
     Raises MediaError `source.corrupt`, MachineError `models.missing`; Cancelled through the reporter.
@@ -117,8 +121,11 @@ class _Pass:
     def look_at(self, frame: Frame) -> None:
         """Follow the faces into a frame and cut out what is needed of them."""
         seen = self.tracker.update(
-            frame.index, frame.upright_rgb8(TRACKING_SIDE), self._to_stored,
-            detail=lambda: (frame.upright_rgb8(DETAIL_SIDE), self._info.upright_to_stored(DETAIL_SIDE)))
+            frame.index,
+            frame.upright_rgb8(TRACKING_SIDE),
+            self._to_stored,
+            detail=lambda: (frame.upright_rgb8(DETAIL_SIDE), self._info.upright_to_stored(DETAIL_SIDE)),
+        )
         self.done += 1
         if self._work is not None:
             for piece, points in seen:
@@ -165,13 +172,21 @@ def _load(path: Path, frames: FrameRange, work: Path) -> Survey:
         arrays = dict(file)
     patches = None
     if "patches/side" in arrays:
-        slots = {(int(piece), int(frame)): slot for slot, (piece, frame) in enumerate(arrays["patches/slots"])}
-        patches = PatchStore(work / "patches.raw", int(arrays["patches/side"]), slots,
-                             list(arrays["patches/matrices"]))
+        slots = {
+            (int(piece), int(frame)): slot for slot, (piece, frame) in enumerate(arrays["patches/slots"])
+        }
+        patches = PatchStore(
+            work / "patches.raw", int(arrays["patches/side"]), slots, list(arrays["patches/matrices"])
+        )
     return Survey(frames, list(_load_tracks(arrays)), patches)
 
 
 def _load_tracks(arrays: dict[str, np.ndarray]) -> Iterator[FaceTrack]:
     for number in sorted({int(name.split("/")[0]) for name in arrays if name[0].isdigit()}):
-        yield FaceTrack(number, arrays[f"{number}/frames"], arrays[f"{number}/points"],
-                        arrays[f"{number}/scores"], tuple(int(piece) for piece in arrays[f"{number}/pieces"]))
+        yield FaceTrack(
+            number,
+            arrays[f"{number}/frames"],
+            arrays[f"{number}/points"],
+            arrays[f"{number}/scores"],
+            tuple(int(piece) for piece in arrays[f"{number}/pieces"]),
+        )

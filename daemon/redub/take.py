@@ -1,9 +1,10 @@
 """Takes on disk: their names, the sidecar beside each, and the rename that makes one exist.
 
-A take exists when its sidecar does: the media is renamed first, the sidecar last, both from the same folder, so
-a reader never sees half of one and a later take never takes an earlier one's place.
+A take exists when its sidecar does: the media is renamed first, the sidecar last, both from the same folder,
+so a reader never sees half of one and a later take never takes an earlier one's place.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from daemon.protocol.errors import MachineError
+from daemon.protocol.errors import MachineError, RequestError
 from daemon.protocol.jobs import RedubSpec, Take
 
 SIDECAR_VERSION = 1
@@ -34,19 +35,48 @@ class TakeFiles:
         return self.sidecar.exists()
 
 
-def plan_files(spec: RedubSpec, job_id: str, number: int, *, takes_folder: Path, suffix: str, matte_suffix: str,
-               ) -> TakeFiles:
+def take_folder_name(spec: RedubSpec) -> str:
+    """Return the name of the folder for takes of this clip: the clip's own, kept to plain characters."""
+    return re.sub(r"[^\w.-]+", "_", Path(spec.source).stem)[:80]
+
+
+def plan_files(
+    spec: RedubSpec,
+    job_id: str,
+    number: int,
+    *,
+    folder: Path,
+    suffix: str,
+    matte_suffix: str,
+) -> TakeFiles:
     """Return the names of take `number` of a job: the clip's name, the in-point, the job and the take.
 
     Creates the folder. Raises MachineError `dest.unwritable`.
     """
-    stem = re.sub(r"[^\w.-]+", "_", Path(spec.source).stem)[:80]
     place = re.sub(r"[^\w]+", "-", str(spec.in_))
-    folder = Path(spec.dest) if spec.dest else takes_folder / stem
-    name = f"{stem}_{place}_{job_id[-8:]}_take{number:02}"
+    name = f"{take_folder_name(spec)}_{place}_{job_id[-8:]}_take{number:02}"
     prepare_folder(folder)
     matte = folder / f"{name}_matte{matte_suffix}" if spec.matte else None
     return TakeFiles(folder / f"{name}{suffix}", folder / f"{name}.json", matte)
+
+
+def find_take(path: Path) -> tuple[TakeFiles, dict[str, Any]]:
+    """Return the files and the sidecar's contents of a take, named by its media or its sidecar.
+
+    Raises RequestError `take.not_found`.
+    """
+    sidecar = path if path.suffix == ".json" else path.with_suffix(".json")
+    try:
+        contents = json.loads(sidecar.read_text(encoding="utf-8"))
+        take = msgspec.convert(contents["take"], Take)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RequestError(
+            "take.not_found",
+            f"{path} is not a take: {sidecar.name} cannot be read beside it.",
+            detail=str(error),
+        ) from error
+    media = path if path.suffix != ".json" else sidecar.with_name(Path(take.path).name)
+    return TakeFiles(media, sidecar, None if take.matte is None else Path(take.matte)), contents
 
 
 def prepare_folder(folder: Path) -> None:
@@ -73,6 +103,14 @@ def settle(part: Path, final: Path) -> None:
     sync_folder(final.parent)
 
 
+def digest(media: Path) -> str | None:
+    """Return the sha256 of a take's file; None for a folder of pictures."""
+    if media.is_dir():
+        return None
+    with media.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sync_folder(folder: Path) -> None:
     """Flush a folder's entries, where the system can."""
     if os.name == "nt":
@@ -88,8 +126,13 @@ def write_sidecar(files: TakeFiles, sidecar: dict[str, Any]) -> None:
     """Write the sidecar; from here on the take exists."""
     part = files.sidecar.with_suffix(".json.part")
     with part.open("w", encoding="utf-8") as file:
-        json.dump({"sidecar_version": SIDECAR_VERSION, **sidecar}, file, indent=2, ensure_ascii=False,
-                  default=msgspec.to_builtins)
+        json.dump(
+            {"sidecar_version": SIDECAR_VERSION, **sidecar},
+            file,
+            indent=2,
+            ensure_ascii=False,
+            default=msgspec.to_builtins,
+        )
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.paths import Paths, find_paths
 from daemon.protocol.errors import ErrorInfo, InternalError
-from daemon.protocol.jobs import Job, JobSpec, JobState, ProbeSpec, RedubSpec
+from daemon.protocol.jobs import CheckSpec, Job, JobSpec, JobState, ProbeSpec, RedubSpec
 from daemon.protocol.messages import Event, WorkerChanged, WorkerInfo
 from daemon.queue.eta import JobEta, Sample, fit_costs
 from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
@@ -327,12 +327,14 @@ def _engine_of(spec: JobSpec) -> str:
     """Return the name under which a job's costs are kept."""
     if isinstance(spec, RedubSpec):
         return spec.engine
-    return "probe" if isinstance(spec, ProbeSpec) else "faces"
+    return str(type(spec).__struct_config__.tag)
 
 
 def _frames_of(spec: JobSpec) -> int | None:
     """Return the length of a job's range when the spec has it in frames."""
     ranged = spec.redub if isinstance(spec, ProbeSpec) else spec
+    if isinstance(ranged, CheckSpec):
+        return None
     if isinstance(ranged.in_, int) and isinstance(ranged.out, int):
         return ranged.out - ranged.in_
     return None

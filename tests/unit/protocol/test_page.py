@@ -76,7 +76,8 @@ def test_the_fields_of_things_are_on_the_page(thing: str, struct: type[msgspec.S
 
 
 @pytest.mark.parametrize(
-    ("kind", "struct"), [("redub", jobs.RedubSpec), ("faces", jobs.FacesSpec), ("probe", jobs.ProbeSpec)]
+    ("kind", "struct"), [("redub", jobs.RedubSpec), ("faces", jobs.FacesSpec), ("probe", jobs.ProbeSpec),
+                       ("check", jobs.CheckSpec)]
 )
 def test_the_fields_of_job_specs_are_on_the_page(kind: str, struct: type[msgspec.Struct]) -> None:
     assert dict(rows("Job specs"))[f"`{kind}`"] == fields_of(struct)

@@ -67,7 +67,7 @@ def test_code_values_outside_the_matte_stay_what_they_were(name: str) -> None:
     baked = bake(planes, pixels, coding(pixels), patch)
 
     touched = np.zeros((HEIGHT, WIDTH), np.uint8)
-    touched[patch.area.y0:patch.area.y1, patch.area.x0:patch.area.x1] = patch.alpha > 0
+    touched[patch.area.y0 : patch.area.y1, patch.area.x0 : patch.area.x1] = patch.alpha > 0
     assert (baked[0] != planes[0]).any()
     for ours, theirs in zip(baked, planes, strict=True):
         rows, columns = ours.shape
@@ -84,7 +84,8 @@ def test_the_placed_area_follows_the_crop_across_the_frame_edge() -> None:
     patch = place_patch(np.ones((SIZE, SIZE, 3), np.float32), disc(), matrix, WIDTH, HEIGHT)
     baked = bake(planes, pixels, coding(pixels), patch)
 
-    assert patch.area.x0 == 0 and patch.area.y1 == HEIGHT
+    assert patch.area.x0 == 0
+    assert patch.area.y1 == HEIGHT
     assert patch.alpha.max() > 0.99
     assert [plane.shape for plane in baked] == [plane.shape for plane in planes]
 
@@ -110,11 +111,14 @@ def test_an_overlay_without_a_change_is_empty() -> None:
     planes = overlay_planes(patch, coding(OVERLAY_PIXELS), WIDTH, HEIGHT)
 
     assert not planes[3].any()
-    assert (planes[0] == 64).all() and (planes[1] == 512).all()
+    assert (planes[0] == 64).all()
+    assert (planes[1] == 512).all()
 
 
 def noise(seed: int, sigma: float) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, sigma, (SIZE, SIZE, 1)).astype(np.float32) * np.ones(3, np.float32)
+    return np.random.default_rng(seed).normal(0, sigma, (SIZE, SIZE, 1)).astype(np.float32) * np.ones(
+        3, np.float32
+    )
 
 
 def test_a_cast_over_the_whole_crop_is_matched_away() -> None:
