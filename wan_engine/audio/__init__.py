@@ -1,0 +1,1 @@
+"""Sound to features the speech-to-video model is driven by."""

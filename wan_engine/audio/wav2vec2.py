@@ -47,8 +47,12 @@ class Wav2Vec2Config:
                     hint="Use wav2vec2-large-xlsr-53-english.",
                 )
         known = {field.name for field in fields(cls)}
-        ours: dict[str, Any] = {key: value for key, value in config.items() if key in known}
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in ours.items()})
+        ours: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in config.items()
+            if key in known
+        }
+        return cls(**ours)
 
 
 class Wav2Vec2(nn.Module):
@@ -144,7 +148,7 @@ class Encoder(nn.Module):
 
 
 class PositionalConv(nn.Module):
-    """A wide grouped convolution that tells each step where it stands; its weight norm is folded at loading."""
+    """A wide grouped convolution that tells each step where it stands; loading folds its weight norm."""
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""UniPC of order 2 for flow models: each step corrects the last with what the network now says, then predicts.
+"""UniPC of order 2 for flow models: each step corrects the last, knowing more now, then predicts.
 
 Source: Zhao et al. 2023, "UniPC" (arXiv 2302.04867), the B2(h) variant on the predicted clean latent;
 coefficients as in diffusers' `UniPCMultistepScheduler`, which Wan2.2 adapts.

@@ -1,0 +1,1 @@
+"""Prompts to features the transformers attend to."""

@@ -80,7 +80,7 @@ def _statistics_dtype(x: Tensor) -> torch.dtype:
 
 
 class ResidualBlock(nn.Module):
-    """Norm, SiLU, 3x3x3, norm, SiLU, 3x3x3, and the input added; keys skip the numbers of parts without weights."""
+    """Norm, SiLU, 3x3x3, norm, SiLU, 3x3x3, and the input added; parts without weights have no key."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()

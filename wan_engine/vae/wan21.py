@@ -122,7 +122,7 @@ class Decoder(nn.Module):
 
 
 def encoder_tiling(blocks: int, levels: int) -> Tiling:
-    """Return how an encoder's first levels may be cut: a block sees 2 pixels around, a `Downsample` 2 more."""
+    """Return how an encoder's first levels may be cut: a block sees 2 pixels, a `Downsample` 2 more."""
     fine = min(FINE_LEVELS, levels)
     halvings = min(FINE_LEVELS, levels - 1)
     margin = 1 + sum(2 * blocks * 2**level for level in range(fine)) + sum(2 * 2**i for i in range(halvings))

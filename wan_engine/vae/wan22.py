@@ -155,7 +155,7 @@ class DownLevel(nn.Module):
 
 
 class UpLevel(nn.Module):
-    """Residual blocks and, but for the last level, an `Upsample` and the duplicated depth-to-space of the input."""
+    """Residual blocks and, but for the last level, an `Upsample` plus duplicated depth-to-space."""
 
     def __init__(
         self, in_channels: int, out_channels: int, *, blocks: int, doubles_space: bool, doubles_time: bool
@@ -194,7 +194,7 @@ def average_down(x_BCFHW: Tensor, out_channels: int, ft: int, fs: int) -> Tensor
 
 
 def duplicate_up(x_BCFHW: Tensor, out_channels: int, ft: int, fs: int) -> Tensor:
-    """Repeat each channel up to out_channels * ft * fs * fs of them, then move those into frames and pixels."""
+    """Repeat each channel up to out_channels * ft * fs * fs, then move those into frames and pixels."""
     repeats = out_channels * ft * fs * fs // x_BCFHW.shape[1]
     deep = x_BCFHW.permute(0, 2, 3, 4, 1).repeat_interleave(repeats, dim=-1)
     grid = rearrange(deep, "b f h w (c ft fh fw) -> b (f ft) (h fh) (w fw) c", ft=ft, fh=fs, fw=fs)
