@@ -13,12 +13,13 @@ from scipy.ndimage import gaussian_filter1d
 from daemon.engines.rewrite.units import Units
 
 _CANDIDATES = 150
-_JOIN = 0.6  # of leaving a run at all
+_JOIN = 2.2  # of leaving a run at all, at 25 frames a second
 _MEASURE_WEIGHTS = np.array([2.0, 0.8, 0.5, 0.3, 0.3])
-_CONTEXT_WEIGHT = 0.6
+_CONTEXT_WEIGHT = 1.0
 _TURN_WEIGHT, _TURN = 0.35, np.radians(10.0)
 _BLUR_WEIGHT = 0.8
 _VARIETY = 0.35
+_HOLD = 1.2  # of showing the same unit again while the voice speaks
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def vary(costs: np.ndarray, seed: int) -> np.ndarray:
     return costs + scale * taste / (taste.std() + 1e-9)
 
 
-def choose(costs: np.ndarray, units: Units, rest: np.ndarray) -> np.ndarray:
+def choose(costs: np.ndarray, units: Units, rest: np.ndarray, rate: float) -> np.ndarray:
     """Return (n,) the units of the cheapest path through (n, u) target costs."""
     here, after = _joints(units)
     follower = units.next_unit
@@ -66,9 +67,9 @@ def choose(costs: np.ndarray, units: Units, rest: np.ndarray) -> np.ndarray:
     back = []
     for frame in range(1, len(costs)):
         before, now = candidates[frame - 1], candidates[frame]
-        step = _join_costs(after[before], here[now])
+        step = _join_costs(after[before], here[now]) * (rate / 25)
         step[follower[before][:, None] == now[None]] = 0.0
-        hold = 0.02 + 0.8 * (1 - rest[frame])
+        hold = 0.02 + _HOLD * (1 - rest[frame])
         same = before[:, None] == now[None]
         step[same] = np.minimum(step[same], hold)
         paths = total[:, None] + step

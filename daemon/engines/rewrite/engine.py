@@ -11,13 +11,16 @@ import numpy as np
 from daemon.engines.engine import Shot
 from daemon.engines.rewrite.paint import Piece, move_skin, paint_mouth
 from daemon.engines.rewrite.plan import Plan, make_plan, ramp_in
-from daemon.engines.rewrite.predict import Lesson, general_rule, predict
+from daemon.engines.rewrite.predict import Lesson, fit_rule, predict
 from daemon.engines.rewrite.shape import Heads, influence, learn_modes, read_heads
 from daemon.engines.rewrite.units import Units, collect_units, steady_shapes, to_patch, turns_of
+from daemon.engines.rewrite.warp_only import plan_warp
 from daemon.redub.progress import Reporter
 from daemon.redub.segment import FrameRange
 
 CHUNK_S = 1
+_MIN_UNITS = 25
+_MIN_MOVEMENT = 0.045  # eye distances between a nearly closed and a nearly open mouth; less is a still portrait
 
 
 class RewriteEngine:
@@ -37,15 +40,27 @@ class RewriteEngine:
         self._heads = read_heads(points)
         self._own = steady_shapes(np.arange(len(points)), self._heads.shapes, rate)
         units = collect_units(shot.material, rate, reporter, is_wanted=lambda frame: True)
-        lesson = _lesson(shot, units)
-        prediction = predict(lesson, shot.voice, shot.rate, len(points))
-        modes = learn_modes(units.shapes, units.measures)
-        amount = ramp_in(shot.editable & is_seen, rate)
         self._units = units
-        self._influence = influence(units.shapes)
-        self.plan = make_plan(prediction, units, modes, turns_of(self._heads), shot.speech, amount, rate, shot.seed)
+        self._influence = influence(self._own)
+        self.plan = self._make_plan(ramp_in(shot.editable & is_seen, rate))
         self._picture = lru_cache(maxsize=8)(self._read_picture)
         return _chunks(shot.frames, max(1, round(CHUNK_S * shot.rate)))
+
+    def _make_plan(self, amount: np.ndarray) -> Plan:
+        shot, units, rate = self._shot, self._units, float(self._shot.rate)
+        speaks = len(units) >= _MIN_UNITS and float(np.ptp(np.percentile(units.measures[:, 0], (5, 95)))) > _MIN_MOVEMENT
+        lesson = _lesson(shot, units) if speaks else None
+        prediction = predict(lesson, shot.voice, shot.rate, len(shot.frames))
+        if not speaks:
+            self.notes.append("The footage shows no speaking mouth of this person: the frame's own mouth was warped "
+                              "after the voice.")
+            return plan_warp(prediction, self._own, shot.speech, amount, rate)
+        if not prediction.is_learned:
+            self.notes.append("The source's sound does not tell how this person's mouth moves: mouths were chosen "
+                              "by a general rule.")
+            prediction = fit_rule(prediction, units.measures, shot.speech)
+        modes = learn_modes(units.shapes, units.measures)
+        return make_plan(prediction, units, modes, turns_of(self._heads), shot.speech, amount, rate, shot.seed)
 
     def render(self, chunk: FrameRange, reporter: Reporter) -> np.ndarray:
         """Return the chunk's crops, (n, S, S, 3) float32."""
@@ -67,6 +82,8 @@ class RewriteEngine:
         skin = move_skin(crop, old, new, support)
         pieces = [Piece(*self._picture(int(unit)), float(share))
                   for unit, share in zip(self.plan.units[index], self.plan.shares[index], strict=True) if share > 0]
+        if not pieces:
+            pieces = [Piece(crop, old, 1.0, is_own=True)]
         return paint_mouth(skin, new, pieces, amount)
 
     def _controls(self, frame: int, index: int) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from daemon.engines.rewrite.interior import own_interior
 from daemon.engines.rewrite.shape import INNER, LIP_COUNT, NEAR, OUTER, SKIN
 from daemon.engines.rewrite.warp import Box, box_around, pixel_places, spline
 
@@ -24,11 +25,15 @@ _REST = np.arange(LIP_COUNT, LIP_COUNT + len(NEAR) + 22)  # the skin near the li
 
 @dataclass(frozen=True)
 class Piece:
-    """A unit to paint with: its picture (s, s, 3) float32 in 0..1, its controls (c, 2) there, and its share."""
+    """A unit to paint with: its picture (s, s, 3) float32 in 0..1, its controls (c, 2) there, and its share.
+
+    `is_own`: it is the frame itself, whose mouth may have to open further than anything it shows.
+    """
 
     picture: np.ndarray
     controls: np.ndarray
     share: float
+    is_own: bool = False
 
 
 def move_skin(crop: np.ndarray, old: np.ndarray, new: np.ndarray, support: np.ndarray) -> np.ndarray:
@@ -82,6 +87,11 @@ def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int)
     below = _below_line(new, box)[..., None]
     lips = parts[0] * (1 - below) + parts[1] * below
     between = inner[..., None]
+    if piece.is_own:
+        around = cv2.remap(piece.picture, lips.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        within = own_interior(piece.picture, old_upper=piece.controls[_UPPER_INNER], new_upper=new[_UPPER_INNER],
+                              old_inner=piece.controls[INNER], new_lower=new[_LOWER_INNER], box=box)
+        return around * (1 - between) + within * between
     places = (lips * (1 - between) + parts[2] * between).astype(np.float32)
     return cv2.remap(piece.picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 

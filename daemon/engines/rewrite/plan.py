@@ -56,7 +56,7 @@ def make_plan(prediction: Prediction, units: Units, modes: Modes, turns: np.ndar
     asked = _calm(prediction.values, shown, rest)
     context = _context_distance(prediction) if prediction.context is not None else None
     wish = Wish(asked, prediction.skill, turns, rest)
-    path = choose(vary(target_costs(wish, units, shown, context), seed), units, rest)
+    path = choose(vary(target_costs(wish, units, shown, context), seed), units, rest, rate)
     pairs, shares = _cross_fade(path, units, rate)
     shapes = np.einsum("nk,nkcd->ncd", shares, units.shapes[pairs])
     trust = np.append(max(prediction.skill[0], 0.6), prediction.skill[1:])

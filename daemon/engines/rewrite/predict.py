@@ -90,9 +90,9 @@ def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int
     if skill[0] < _MIN_SKILL:
         return general_rule(voice, rate, count)
     values = _fit(learned[rows], targets[rows])(asked)
-    gain = np.clip(targets.std(axis=0) / (left_out.std(axis=0) + 1e-6), 1.0, 3.0)
+    gain = np.clip(_true_spread(lesson) / (left_out.std(axis=0) + 1e-6), 1.0, 3.0)
     is_speech = _at(said.active.astype(float), times_s) > 0.5
-    values = _restore_spread(values, targets, gain, is_speech=is_speech)
+    values = _restore_spread(values, lesson, gain, is_speech=is_speech)
     values[:, 0] = _lean_on_rule(values[:, 0], general_rule(voice, rate, count).values[:, 0], float(skill[0]), is_speech)
     return Prediction(values, np.clip(skill, 0, 1), asked, learned, is_learned=True)
 
@@ -131,6 +131,19 @@ def general_rule(voice: np.ndarray, rate: Fraction, count: int) -> Prediction:
     return Prediction(values, np.zeros(5), None, None, is_learned=False)
 
 
+def fit_rule(rule: Prediction, measures: np.ndarray, speech: np.ndarray) -> Prediction:
+    """Return the general rule's prediction brought to the (m, 5) measures of an actor's mouths."""
+    actor, values = _with_log(measures), rule.values.copy()
+    speaking = speech > 0.5
+    for column in (0, 1):
+        spoken = values[speaking, column] if speaking.sum() >= 10 else values[:, column]
+        middle, spread = float(spoken.mean()), float(spoken.std()) + 1e-6
+        values[:, column] = actor[:, column].mean() + (values[:, column] - middle) * actor[:, column].std() / spread
+    values[:, 2:] = actor[:, 2:].mean(axis=0)
+    low, high = np.percentile(actor, (1, 99), axis=0)
+    return Prediction(np.clip(values, low, high), rule.skill, None, None, is_learned=False)
+
+
 def _openness(said: Sound) -> np.ndarray:
     """Return (t,) 0..1: the level from 300 to 2000 Hz where F1 and F2 lie, more for a high F1, nothing when silent."""
     relative = said.broad - said.broad[said.active].mean(axis=0)
@@ -164,13 +177,22 @@ def _targets(lesson: Lesson) -> np.ndarray:
 
     A smile opens the lips without a sound; left in, the loudest lesson of a clip can be its one laugh.
     """
-    targets = lesson.measures.copy()
-    targets[:, 0] = to_log(targets[:, 0])
+    targets = _with_log(lesson.measures)
     lasting = gaussian_filter1d(targets[:, 1], _SMILE_S * float(lesson.rate), mode="nearest")
     lasting = lasting - lasting.mean()
     slope = max(float(lasting @ targets[:, 0]) / max(float(lasting @ lasting), 1e-9), 0.0)
     targets[:, 0] -= _SMILE_SHARE * slope * lasting
     return targets
+
+
+def _with_log(measures: np.ndarray) -> np.ndarray:
+    values = measures.copy()
+    values[:, 0] = to_log(values[:, 0])
+    return values
+
+
+def _true_spread(lesson: Lesson) -> np.ndarray:
+    return _with_log(lesson.measures).std(axis=0)
 
 
 def _thin(count: int) -> np.ndarray:
@@ -251,13 +273,13 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.maximum(squares, 0)
 
 
-def _restore_spread(values: np.ndarray, targets: np.ndarray, gain: np.ndarray, *, is_speech: np.ndarray) -> np.ndarray:
+def _restore_spread(values: np.ndarray, lesson: Lesson, gain: np.ndarray, *, is_speech: np.ndarray) -> np.ndarray:
     """Give the predictions back the spread that regression takes, so that the mouth does not mumble.
 
     `gain` is what the left-out footage lacked; where the voice speaks long enough, its own spread says more, and its
     mean is drawn to the actor's: another person's voice may sit elsewhere.
     """
-    speaking = is_speech
+    targets, speaking = _with_log(lesson.measures), is_speech
     trust = speaking.sum() / (speaking.sum() + 60.0)
     middle = targets.mean(axis=0)
     if speaking.sum() >= 10:

@@ -69,7 +69,7 @@ def collect_units(material: Material, rate: float, reporter: Reporter, *, is_wan
     rows = [row for row, frame in enumerate(track.frames.tolist())
             if frame in material.frames and track.scores[row] >= _MIN_SCORE and is_wanted(frame)]
     looks, blurs, kept = [], [], []
-    reporter.stage("engine", len(rows))
+    reporter.stage("learn", len(rows))
     for done, row in enumerate(rows, start=1):
         frame = int(track.frames[row])
         patch, matrix = material.patch(frame), material.patch_matrix(frame)
