@@ -53,7 +53,7 @@ def find_occluders(
     low, high = _usual_range(faces)
     zone = shape.face_zone() & ~shape.lip_zone()
     found = np.stack([_strange(face, low, high, zone) for face in faces])
-    found[_unlike(faces, shape.lip_zone())] = 1
+    found[_unlike(faces, low, high, shape.lip_zone())] = 1
     found = np.asarray(median_filter(found, size=(3, 1, 1), mode="nearest"))
     found = np.asarray(maximum_filter(found, size=(3, 1, 1), mode="nearest"))  # things move
     if not found.any():
@@ -192,10 +192,11 @@ def _light_change(offset: np.ndarray, half: np.ndarray, zone: np.ndarray) -> np.
     return np.median(offset[like], axis=0)
 
 
-def _unlike(faces: np.ndarray, zone: np.ndarray) -> np.ndarray:
+def _unlike(faces: np.ndarray, low: np.ndarray, high: np.ndarray, zone: np.ndarray) -> np.ndarray:
     """Return (n,) bool: frames unlike nearly all others around the lips, as when a hand covers them.
 
-    A hand has the face's colours; what is missing then is the face's pattern.
+    A hand has the face's colours; what is missing then is the face's pattern. Unusual colours are left to
+    `_strange`: they count only a little beyond the usual range.
     """
     rows, columns = np.flatnonzero(zone.any(axis=1)), np.flatnonzero(zone.any(axis=0))
     around = SIDE // 8
@@ -203,7 +204,7 @@ def _unlike(faces: np.ndarray, zone: np.ndarray) -> np.ndarray:
         slice(max(0, rows[0] - around // 2), rows[-1] + around, 2),
         slice(max(0, columns[0] - around), columns[-1] + around, 2),
     )
-    flat = np.stack([_lab(face)[box].reshape(-1, 3) for face in faces])
+    flat = np.stack([np.clip(_lab(face), low - FAR, high + FAR)[box].reshape(-1, 3) for face in faces])
     flat = (flat - flat.mean(axis=1, keepdims=True)).reshape(len(faces), -1)
     flat /= np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6
     chosen = flat[np.unique(np.linspace(0, len(flat) - 1, LIKENESS_SAMPLES).astype(int))]
