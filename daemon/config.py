@@ -61,7 +61,7 @@ def load_config(path: Path) -> Config:
     """Read the settings, or the defaults when there is no file. Raises RequestError `config.invalid`."""
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return Config()
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError("config.invalid", f"The settings {path} cannot be read: {error}.") from error
