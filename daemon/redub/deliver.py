@@ -43,9 +43,12 @@ class TakeWriter:
     def write(self, planes: Planes, pixels: PixelFormat) -> None:
         """Append one frame. The planes must not change afterwards.
 
-        Raises MachineError `disk.full` or `dest.unwritable`, from this frame or an earlier one.
+        Raises MachineError `disk.full` or `dest.unwritable`, of this frame or an earlier one; then the take
+        is given up and removed.
         """
-        self._raise_error()
+        if self._error is not None:
+            self.abort()
+            self._raise_error()
         self._waiting.put((planes, pixels))
         self.frames_written += 1
 

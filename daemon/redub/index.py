@@ -134,7 +134,7 @@ def _make_index(packets: _Packets, time_base: Fraction) -> FrameIndex:
 def _with_lost_frames(index: FrameIndex) -> FrameIndex:
     """List also the frames whose packets a transport stream lost, so that the others keep their numbers.
 
-    Nothing can decode them: to ask for one, or for one predicted from it, is an error and not a wrong picture.
+    Nothing can decode them: to ask for one, or for one predicted from it, is an error, not a wrong picture.
     """
     if len(index.pts) < 2:
         return index

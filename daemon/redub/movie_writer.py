@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from daemon.redub.codecs import ENCODER_THREADS, DeliveryCodec, plane_format
+from daemon.redub.codecs import ENCODER_THREADS, DeliveryCodec, encoder_of, plane_format
 from daemon.redub.convert import Planes
 from daemon.redub.pixels import view_planes
 from daemon.redub.segment import format_timecode, parse_timecode, sample_at
@@ -61,7 +61,8 @@ class MovieWriter:
 
     def _add_picture(self, codec: DeliveryCodec) -> VideoStream:
         info, colour = self._info, self._colour
-        stream = cast(VideoStream, self._container.add_stream(codec.encoder, rate=info.rate))
+        encoder, options = encoder_of(codec, self._coded, info.width)
+        stream = cast(VideoStream, self._container.add_stream(encoder, rate=info.rate))
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = info.width, info.height, self._coded
         context.sample_aspect_ratio = info.sample_aspect
@@ -69,7 +70,7 @@ class MovieWriter:
         context.colorspace, context.color_range = colour.matrix, colour.range
         context.thread_count = ENCODER_THREADS
         context.flags |= Flags.bitexact
-        context.options = dict(codec.options)
+        context.options = options
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         if info.timecode is not None:
@@ -136,7 +137,8 @@ class MovieWriter:
         """Let go of the file, finished or not."""
         with contextlib.suppress(OSError, FFmpegError):
             self._container.close()
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def timecode_at(info: SourceInfo, frame: int) -> str:

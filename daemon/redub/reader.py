@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 
 from daemon.protocol.errors import MediaError
 from daemon.redub.index import FrameIndex
+from daemon.redub.tags import context_colour
 
 _MAX_THREADS = 8
 _LARGE_PICTURE = 4_000_000  # pixels; above, every decoder thread costs tens of megabytes
@@ -83,6 +84,7 @@ class Reader:
         except MediaError:
             self.container.close()
             raise
+        self.container_colour = context_colour(self.stream)  # before the decoder puts its own there
         self._path = path
         self._index = index
         self._next: int | None = None  # the frame the running decode gives next

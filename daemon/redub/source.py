@@ -270,7 +270,7 @@ def _describe(
         frame_count=_count(index, even, rate),
         is_vfr=even is None,
         pixels=pixel_format(planar),
-        colour=read_colour(first, stream),
+        colour=read_colour(first, reader.container_colour),
         sample_aspect=stream.sample_aspect_ratio or Fraction(1),
         timecode=conform_timecode(read_timecode(reader.container, stream), native, rate),
         reel=read_reel(reader.container, stream),

@@ -31,18 +31,29 @@ class ColourTags:
     range: int = RANGE_UNSPECIFIED  # 0 unspecified, 1 tv (16 to 235), 2 full
 
 
-def read_colour(frame: VideoFrame, stream: VideoStream) -> ColourTags:
-    """Return the tags of a decoded frame, filled up from its stream; yuvj formats are full range."""
+def context_colour(stream: VideoStream) -> ColourTags:
+    """Return the tags a stream carries apart from its frames: before decoding, those of the container."""
     context = stream.codec_context
-    spread = _first(0, frame.color_range, context.color_range)
+    return ColourTags(context.color_primaries, context.color_trc, context.colorspace, context.color_range)
+
+
+def read_colour(frame: VideoFrame, container: ColourTags) -> ColourTags:
+    """Return the tags of a decoded frame, filled up from its container; yuvj formats are full range.
+
+    The container's matrix goes first where it names BT.2020: DNxHR's decoder says BT.709 whatever the file
+    is.
+    """
+    spread = _first(RANGE_UNSPECIFIED, frame.color_range, container.range)
     if frame.format.name.startswith("yuvj"):
         spread = RANGE_FULL
-    matrix = _first(UNSPECIFIED, frame.colorspace, context.colorspace)
+    matrix = _first(UNSPECIFIED, frame.colorspace, container.matrix)
+    if matrix == 1 and container.matrix in (9, 10) and container.primaries == frame.color_primaries:
+        matrix = container.matrix
     if matrix == 0 and not frame.format.is_rgb:
         matrix = UNSPECIFIED
     return ColourTags(
-        primaries=_first(UNSPECIFIED, frame.color_primaries, context.color_primaries) or UNSPECIFIED,
-        transfer=_first(UNSPECIFIED, frame.color_trc, context.color_trc) or UNSPECIFIED,
+        primaries=_first(UNSPECIFIED, frame.color_primaries, container.primaries) or UNSPECIFIED,
+        transfer=_first(UNSPECIFIED, frame.color_trc, container.transfer) or UNSPECIFIED,
         matrix=matrix,
         range=spread,
     )

@@ -54,13 +54,10 @@ def test_every_frame_is_the_one_asked_for(kind: str, clip: Clip, number_of: Numb
         info = source.info
         assert (info.frame_count, info.rate, info.is_vfr) == (count, how.get("rate", Fraction(25)), False)
         depth = info.pixels.depth
-        luma = 1 if info.pixels.is_rgb else 0  # the number is written in FFmpeg's first plane, which is G
-        luma = {0: 0, 1: 0}[0] if not info.pixels.is_rgb else luma
-        numbers = [number_of(frame.planes[luma], depth) for frame in source.frames(info.frames)]
-        assert numbers == list(range(count)) if not info.pixels.is_rgb else True
+        numbers = [number_of(frame.planes[0], depth) for frame in source.frames(info.frames)]
+        assert numbers == list(range(count))
         places = random.Random(0).choices(range(count), k=25)
-        plane = 0
-        assert [number_of(source.frame(place).planes[plane], depth) for place in places] == places
+        assert [number_of(source.frame(place).planes[0], depth) for place in places] == places
 
 
 @pytest.mark.parametrize(("pixels", "depth", "name"), [
@@ -115,7 +112,8 @@ def test_another_rate_shows_what_is_on_screen_then(
 
 @pytest.mark.parametrize(("rate", "timecode"), [
     (Fraction(30000, 1001), "01:00:00;02"), (Fraction(30000, 1001), "01:00:00:00"),
-    (Fraction(60000, 1001), "10:09:59;58"), (Fraction(24000, 1001), "00:59:58:23"), (Fraction(50), "23:59:59:49"),
+    (Fraction(60000, 1001), "10:09:59;58"), (Fraction(24000, 1001), "00:59:58:23"),
+    (Fraction(50), "23:59:59:49"),
 ])  # fmt: skip
 def test_timecode_and_reel_are_read(rate: Fraction, timecode: str, clip: Clip) -> None:
     metadata = {"timecode": timecode, "reel_name": "A001C003"}
@@ -160,7 +158,8 @@ def test_an_upright_picture_maps_back_to_stored_pixels(
         x, y = np.rint(stored[0]).astype(int), np.rint(stored[1]).astype(int)
         assert x.min() >= 0
         assert y.min() >= 0
-        assert (x.max() < 320) and (y.max() < 192)
+        assert x.max() < 320
+        assert y.max() < 192
         difference = picture.reshape(-1, 3).mean(1) - (frame.planes[0][y, x].astype(float) - 16) * 255 / 219
         assert np.median(np.abs(difference)) < 4
         assert np.mean(np.abs(difference) > 30) < 0.05  # only at the edges of the blocks
@@ -265,7 +264,7 @@ def test_a_file_cut_short_still_gives_its_good_frames(
         assert _sequential(source, good, number_of) == list(range(len(good)))
 
 
-def test_a_movie_cut_short_behind_its_header_gives_its_good_frames(clip: Clip, number_of: Number) -> None:
+def test_a_movie_with_a_hole_gives_its_good_frames(clip: Clip, number_of: Number) -> None:
     path = clip("a.mov", codec="prores_ks", pixels="yuv422p10le", count=150)
     whole = path.read_bytes()
     header = (
