@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from daemon.protocol.jobs import Progress
 from daemon.redub.progress import STAGES
 
-PER_TAKE = ("engine", "deliver", "check")
+PER_TAKE = ("learn", "engine", "deliver", "check")
 """Stages that a job goes through once for each take."""
 
 FADE = 0.85
@@ -52,12 +52,16 @@ class Sample:
 SHIPPED: dict[str, StageCost] = {
     "probe": StageCost(0.001, 0.0),
     "track": StageCost(0.006, 0.004),
-    "voice": StageCost(0.001, 0.0),
-    "engine": StageCost(0.025, 0.0),
-    "deliver": StageCost(0.005, 0.015),
-    "check": StageCost(0.005, 0.002),
+    "voice": StageCost(0.010, 0.0),
+    "learn": StageCost(0.003, 0.0),
+    "engine": StageCost(0.060, 0.0),
+    "deliver": StageCost(0.020, 0.010),
+    "check": StageCost(0.020, 0.010),
 }
 """Rough costs on two CPU cores, for the first job on a new machine."""
+
+FOLLOWS = {"learn": "track"}
+"""Stages that go over the same frames as an earlier one; the others go over the job's range."""
 
 
 def fit_cost(samples: Sequence[Sample], prior: StageCost) -> StageCost:
@@ -92,14 +96,25 @@ def fit_costs(samples: Mapping[str, Sequence[Sample]]) -> dict[str, StageCost]:
 
 
 class JobEta:
-    """Follows one running job. `frames` is the length of the job's range when the spec tells it."""
+    """Follows one running job.
 
-    def __init__(self, costs: Mapping[str, StageCost], *, takes: int = 1, frames: int | None = None) -> None:
+    `frames` is the length of the job's range when the spec tells it; `stages` are those that the job goes through.
+    """
+
+    def __init__(
+        self,
+        costs: Mapping[str, StageCost],
+        *,
+        takes: int = 1,
+        frames: int | None = None,
+        stages: Sequence[str] = STAGES,
+    ) -> None:
         self._costs = costs
+        self._stages = stages
         self._takes = takes
         self._frames = frames
         self._megapixels = HD_MEGAPIXELS
-        self._entered: dict[str, int] = dict.fromkeys(STAGES, 0)  # how often each stage began
+        self._entered: dict[str, int] = {}  # how often each stage began
         self._totals: dict[str, int] = {}
         self._current, self._done = "", 0
         self._begun = self._stage_begun = time.monotonic()
@@ -136,8 +151,12 @@ class JobEta:
         cost = self._costs.get(stage)
         if cost is None:
             return 0.0
-        latest = max(self._totals.values(), default=DEFAULT_FRAMES)
-        return cost.seconds(self._totals.get(stage, self._frames or latest), self._megapixels)
+        return cost.seconds(self._frames_of(stage), self._megapixels)
+
+    def _frames_of(self, stage: str) -> int:
+        """Return how many frames a stage goes over, as far as is known."""
+        known = self._totals.get(stage) or self._totals.get(FOLLOWS.get(stage, ""))
+        return known or self._frames or max(self._totals.values(), default=DEFAULT_FRAMES)
 
     def _stage_left(self, stage: str, done: int, total: int, now: float) -> float:
         """Blend what the stage should cost with how fast it goes; after a quarter only the latter counts."""
@@ -151,9 +170,9 @@ class JobEta:
 
     def _later(self, current: str) -> float:
         """Return what the runs of stages that have not begun should cost."""
-        here = STAGES.index(current) if current in STAGES else -1
+        here = self._stages.index(current) if current in self._stages else -1
         seconds = 0.0
-        for place, stage in enumerate(STAGES):
+        for place, stage in enumerate(self._stages):
             wanted = self._takes if stage in PER_TAKE else 1
             if stage not in PER_TAKE and place < here:
                 continue  # this job had no need of it

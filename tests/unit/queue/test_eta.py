@@ -50,7 +50,7 @@ def drive(
     """Play a job whose stages need `speeds` seconds a frame; return (time, fraction, eta) of each report."""
     now = eta._begun
     reports = []
-    plan = ["probe", "track", "voice", *["engine", "deliver", "check"] * takes]
+    plan = ["probe", "track", "voice", *["learn", "engine", "deliver", "check"] * takes]
     for stage in plan:
         for done in range(frames + 1):
             progress = eta.update(stage, done, frames, 2.0, now=now)
@@ -96,6 +96,11 @@ def test_estimate_stays_while_nothing_moves() -> None:
 def test_unknown_stage_of_a_newer_pipeline_does_no_harm() -> None:
     progress = JobEta(FLAT).update("polish", 1, 2)
     assert progress.stage == "polish"
+
+
+def test_look_at_a_shot_is_not_charged_for_a_redub() -> None:
+    progress = JobEta(FLAT, frames=100, stages=[]).update("track", 0, 100)
+    assert progress.eta_s == pytest.approx(1.0)
 
 
 def test_machine_remembers_what_jobs_cost(tmp_path: Path) -> None:

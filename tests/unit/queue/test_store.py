@@ -13,6 +13,7 @@ import pytest
 from daemon.protocol.errors import ErrorInfo, RequestError
 from daemon.protocol.jobs import (
     TRANSITIONS,
+    CheckSpec,
     FacesSpec,
     JobState,
     ProbeSpec,
@@ -145,8 +146,12 @@ def test_each_role_gets_its_own_kind_of_job(store: JobStore) -> None:
     redub, _ = store.submit(SPEC)
     faces, _ = store.submit(FacesSpec(source="a.mov", in_=0, out=10))
     probe, _ = store.submit(ProbeSpec(redub=SPEC))
-    claims = [store.claim("inspect"), store.claim("inspect"), store.claim("engine")]
-    assert [claim.job_id for claim in claims if claim] == [faces.job_id, probe.job_id, redub.job_id]
+    check, _ = store.submit(CheckSpec(take="/takes/a.mov"))
+    claims = [store.claim("inspect") for _ in range(3)]
+    assert [claim.job_id for claim in claims if claim] == [faces.job_id, probe.job_id, check.job_id]
+    claim = store.claim("engine")
+    assert claim is not None
+    assert claim.job_id == redub.job_id
     assert store.claim("inspect") is None
     assert store.claim("engine") is None
 

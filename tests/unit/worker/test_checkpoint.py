@@ -23,7 +23,9 @@ def test_not_a_number_and_strided_arrays_are_kept(tmp_path: Path) -> None:
     chunk = np.full((4, 6), np.nan, np.float32)[:, ::2]
     kept = Checkpoints(tmp_path, "x")
     kept.save(0, chunk)
-    assert np.array_equal(kept.load(0), chunk, equal_nan=True)
+    found = kept.load(0)
+    assert found is not None
+    assert np.array_equal(found, chunk, equal_nan=True)
 
 
 def test_missing_chunk_is_none(tmp_path: Path) -> None:
