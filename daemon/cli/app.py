@@ -49,7 +49,8 @@ def run(arguments: Sequence[str]) -> int:
 def _report_usage(error: TyperException, arguments: Sequence[str], *, as_json: bool) -> int:
     """Say what is wrong with what was typed."""
     hint = f"See `{' '.join(['dubwright', *_command_of(arguments)])} --help`."
-    print_error(ErrorInfo(code="usage", message=error.format_message(), hint=hint), as_json=as_json)
+    message = error.format_message().rstrip(".")
+    print_error(ErrorInfo(code="usage", message=f"{message}.", hint=hint), as_json=as_json)
     return ExitStatus.REQUEST
 
 

@@ -12,7 +12,7 @@ from daemon.cli.redub import print_job
 from daemon.cli.status import status_of
 from daemon.client import Client
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import Job, JobState, ProbeSpec
+from daemon.protocol.jobs import CheckSpec, Job, JobSpec, JobState, ProbeSpec, RedubSpec
 from daemon.protocol.messages import EVENT_NAMES, JobChanged
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
@@ -106,15 +106,17 @@ def _state(word: str) -> JobState:
 def _row(job: Job) -> list[str]:
     progress = job.progress if job.state in (JobState.RUNNING, JobState.PAUSED) else None
     done = "" if progress is None else f"{progress.fraction:.0%}"
-    spec = job.spec.redub if isinstance(job.spec, ProbeSpec) else job.spec
-    kind = type(job.spec).__name__.removesuffix("Spec").lower()
-    return [
-        job.job_id,
-        str(job.state),
-        done,
-        local_time(job.submitted_at),
-        f"{kind} {spec.source} {spec.in_} to {spec.out}",
-    ]
+    return [job.job_id, str(job.state), done, local_time(job.submitted_at), _what(job.spec)]
+
+
+def _what(spec: JobSpec) -> str:
+    """Say in a few words what a job is about."""
+    if isinstance(spec, ProbeSpec):
+        return f"probe {_what(spec.redub)}"
+    if isinstance(spec, CheckSpec):
+        return f"check {spec.take}"
+    kind = "redub" if isinstance(spec, RedubSpec) else "faces"
+    return f"{kind} {spec.source} {spec.in_} to {spec.out}"
 
 
 COMMANDS = {

@@ -17,7 +17,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "deliver": ("overlay", "baked"),
     "codec": get_args(Codec),
 }
-PATHS = ("source", "voice", "dest")
+PATHS = ("source", "voice", "dest", "take")
 
 
 def position(text: str) -> Position:
