@@ -118,7 +118,7 @@ def measure_offset(aperture: np.ndarray, predicted: np.ndarray, rate: float) -> 
     if reach < 1:
         return None
     lags = np.arange(-reach, reach + 1)
-    scores = np.array([_correlate_at(aperture, predicted, lag) for lag in lags])
+    scores = np.array([_correlate_at(aperture, predicted, int(lag)) for lag in lags])
     if not np.isfinite(scores).any():
         return None
     best = int(np.nanargmax(scores))
@@ -200,7 +200,7 @@ def _chunk_jump(seen: Observations, starts: list[int]) -> float | None:
     if not at:
         return None
     usual = np.percentile(np.delete(extra, at), 90) if len(extra) > len(at) + 2 else 0.0
-    return round(float(extra[at].max() - max(usual, 0.0)), 3)
+    return round(max(0.0, float(extra[at].max() - max(usual, 0.0))), 3)
 
 
 def _silence_leak(aperture: np.ndarray, speech: np.ndarray, rate: float) -> float | None:
