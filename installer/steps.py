@@ -1,8 +1,10 @@
 """The steps of an installation: each can tell whether it is done, and do it."""
 
 import hashlib
+import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,7 +113,7 @@ class InstallProject:
     title: str = "Installing Dubwright from this folder"
 
     def is_done(self) -> bool:
-        """True when this very clone, with its present pyproject.toml, is the one installed."""
+        """True when this very clone, described as it is now, is the one installed."""
         return self.environment.fingerprint_of("project") == self._fingerprint()
 
     def do(self, progress: Progress) -> None:
@@ -121,7 +123,9 @@ class InstallProject:
         self.environment.finish("project", self._fingerprint())
 
     def _fingerprint(self) -> str:
-        return fingerprint(str(self.clone), (self.clone / "pyproject.toml").read_text(encoding="utf-8"))
+        pyproject = tomllib.loads((self.clone / "pyproject.toml").read_text(encoding="utf-8"))
+        says_how = [pyproject["build-system"], pyproject["project"], pyproject["tool"]["setuptools"]]
+        return fingerprint(str(self.clone), json.dumps(says_how, sort_keys=True))
 
 
 @dataclass
