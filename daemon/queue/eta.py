@@ -98,7 +98,7 @@ def fit_costs(samples: Mapping[str, Sequence[Sample]]) -> dict[str, StageCost]:
 class JobEta:
     """Follows one running job.
 
-    `frames` is the length of the job's range when the spec tells it; `stages` are those that the job goes through.
+    `frames` is the length of the job's range when the spec tells it; `stages` are those the job goes through.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class FakeDaemon:
         loop = asyncio.get_running_loop()
         self.supervisor = Supervisor(self.store, self._hear, loop, paths=self.paths, prewarm_s=prewarm_s)
 
-    async def until(self, is_so: Callable[[], object], timeout_s: float = 30.0) -> None:
+    async def until(self, is_so: Callable[[], object], timeout_s: float = 120.0) -> None:
         """Wait for an event after which `is_so` holds."""
         async with asyncio.timeout(timeout_s):
             while not is_so():
