@@ -1,8 +1,9 @@
-"""How well the rewrite engine's mouth agrees with the actor's own: `python -m tests.benchmarks.rewrite_accuracy [CLIP...]`.
+"""How well the rewrite engine's mouth agrees with the actor's own.
 
-Re-dubs one part of a clip with that part's own sound; the engine may draw only on the other part's picture and sound.
-Compares aperture and width of the inner lips, frame by frame, with what the actor did: once as planned, once as the
-face tracker measures them in the painted picture. Frames that fade to the source at both ends are not counted.
+`python -m tests.benchmarks.rewrite_accuracy [CLIP...]` re-dubs one part of each clip with that part's own sound;
+the engine may draw only on the other part's picture and sound. Aperture and width of the inner lips are compared,
+frame by frame, with what the actor did: once as planned, once as the face tracker measures them in the painted
+picture. Frames that fade to the source at both ends are not counted.
 """
 
 import sys
@@ -33,7 +34,7 @@ _MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 
 @dataclass(frozen=True)
 class Score:
-    """Agreement over a range: correlations, ratio of the apertures' spread, lag in frames that correlates best."""
+    """Agreement over a range: correlations, ratio of the apertures' spread, best lag in frames."""
 
     aperture: float
     width: float
@@ -41,7 +42,8 @@ class Score:
     lag: int
 
     def __str__(self) -> str:
-        return f"aperture {self.aperture:5.2f}  width {self.width:5.2f}  spread {self.spread:4.2f}  lag {self.lag:+d}"
+        lips = f"aperture {self.aperture:5.2f}  width {self.width:5.2f}"
+        return f"{lips}  spread {self.spread:4.2f}  lag {self.lag:+d}"
 
 
 def correlate(a: np.ndarray, b: np.ndarray) -> float:
@@ -53,10 +55,16 @@ def score(made: np.ndarray, real: np.ndarray) -> Score:
     """Compare (n, 5) measures of what was made with those of what the actor did."""
     lags = range(-4, 5)
     count = len(made)
-    shifted = [correlate(made[max(0, lag):count + min(0, lag), 0], real[max(0, -lag):count - max(0, lag), 0])
-               for lag in lags]
-    return Score(correlate(made[:, 0], real[:, 0]), correlate(made[:, 1], real[:, 1]),
-                 float(made[:, 0].std() / real[:, 0].std()), lags[int(np.argmax(shifted))])
+    shifted = [
+        correlate(made[max(0, lag) : count + min(0, lag), 0], real[max(0, -lag) : count - max(0, lag), 0])
+        for lag in lags
+    ]
+    return Score(
+        correlate(made[:, 0], real[:, 0]),
+        correlate(made[:, 1], real[:, 1]),
+        float(made[:, 0].std() / real[:, 0].std()),
+        lags[int(np.argmax(shifted))],
+    )
 
 
 class Trial:
@@ -66,11 +74,13 @@ class Trial:
         """Follow the faces through the whole clip."""
         self._source, self._work = source, work
         self._frames = FrameRange(0, source.info.frame_count)
-        self._survey: Survey = survey(source, self._frames, work=work, reporter=SilentReporter(), keep_patches=True)
+        self._survey: Survey = survey(
+            source, self._frames, work=work, reporter=SilentReporter(), keep_patches=True
+        )
         self._track = self._survey.tracks[0]
 
     def run(self, learn: FrameRange, make: FrameRange) -> tuple[Score, Score, str]:
-        """Re-dub `make` from `learn`; return the scores as planned and as measured, and the engine's notes."""
+        """Re-dub `make` from `learn`; return the scores as planned and as seen, and the engine's notes."""
         shot = self._shot(learn, make)
         engine = RewriteEngine()
         chunks = engine.prepare(shot, SilentReporter())
@@ -78,8 +88,8 @@ class Trial:
         painted = [crop for chunk in chunks for crop in engine.render(chunk, SilentReporter())]
         seen = self._measure(shot, painted)
         whole = engine.plan.amount >= 1
-        return score(measure(engine.plan.shapes)[whole], real[whole]), score(seen[whole], real[whole]), \
-            " ".join(engine.notes)
+        planned = score(measure(engine.plan.shapes)[whole], real[whole])
+        return planned, score(seen[whole], real[whole]), " ".join(engine.notes)
 
     def _points(self, frame: int) -> np.ndarray:
         points = self._track.points_at(frame)
@@ -91,17 +101,35 @@ class Trial:
         size = crop_size(track, make)
         region = build_region(track, make, size, rate=info.rate)
         coding = coding_of(info.pixels, info.colour, info.height)
-        crops = {frame.index: sample_crop(frame.planes, frame.pixels, coding,
-                                          region.matrices[frame.index - make.start], size)
-                 for frame in self._source.frames(make)}
-        material = Material(learn, track, lambda frame: self._survey.patch(track, frame), self._source.sound(learn),
-                            lambda frame: self._survey.patch_matrix(track, frame))
+        crops = {
+            frame.index: sample_crop(
+                frame.planes, frame.pixels, coding, region.matrices[frame.index - make.start], size
+            )
+            for frame in self._source.frames(make)
+        }
+        material = Material(
+            learn,
+            track,
+            lambda frame: self._survey.patch(track, frame),
+            self._source.sound(learn),
+            lambda frame: self._survey.patch_matrix(track, frame),
+        )
         voice = self._source.sound(make)
-        return Shot(info.rate, make, region, lambda frame: crops[frame].copy(), material, voice,
-                    speech_activity(voice, info.rate, make), np.ones(len(make), bool), 0, self._work)
+        return Shot(
+            info.rate,
+            make,
+            region,
+            lambda frame: crops[frame].copy(),
+            material,
+            voice,
+            speech_activity(voice, info.rate, make),
+            np.ones(len(make), bool),
+            0,
+            self._work,
+        )
 
     def _measure(self, shot: Shot, painted: list[np.ndarray]) -> np.ndarray:
-        """Put the painted crops into their frames and return the (n, 5) measures that the face mesh finds there."""
+        """Put the painted crops into their frames; return the (n, 5) measures the face mesh finds there."""
         mesh, found = FaceMesh(), []
         to_stored = self._source.info.upright_to_stored(MEASURING_SIDE)
         from_stored = np.linalg.inv(np.vstack([to_stored, [0, 0, 1]]))
@@ -130,17 +158,26 @@ def main(clips: list[str]) -> None:
             count = source.info.frame_count
             for cut in CUTS:
                 at, behind = round(cut * count), count - round(cut * count)
-                parts = (("later part", FrameRange(0, at), FrameRange(at, count)),
-                         ("earlier part", FrameRange(behind, count), FrameRange(0, behind)))
+                parts = (
+                    ("later part", FrameRange(0, at), FrameRange(at, count)),
+                    ("earlier part", FrameRange(behind, count), FrameRange(0, behind)),
+                )
                 for name, learn, make in parts:
                     planned, seen, notes = trial.run(learn, make)
-                    print(f"{path.stem:18s} {name:13s} {float(len(learn) / source.info.rate):5.1f} s learnt | "
-                          f"planned {planned} | seen {seen} {notes}", flush=True)
+                    print(
+                        f"{path.stem:18s} {name:13s} {float(len(learn) / source.info.rate):5.1f} s learnt | "
+                        f"planned {planned} | seen {seen} {notes}",
+                        flush=True,
+                    )
                     if name == "later part":
                         ahead.append(seen)
-    mean = replace(ahead[0], aperture=float(np.mean([s.aperture for s in ahead])),
-                   width=float(np.mean([s.width for s in ahead])),
-                   spread=float(np.mean([s.spread for s in ahead])), lag=round(np.mean([s.lag for s in ahead])))
+    mean = replace(
+        ahead[0],
+        aperture=float(np.mean([s.aperture for s in ahead])),
+        width=float(np.mean([s.width for s in ahead])),
+        spread=float(np.mean([s.spread for s in ahead])),
+        lag=round(np.mean([s.lag for s in ahead])),
+    )
     print(f"mean of the later parts, seen: {mean}")
 
 

@@ -1,8 +1,8 @@
 """Choose the units: the path through the material that best fits the voice and hangs together.
 
-Viterbi over all frames of the range, as in Video Rewrite (Bregler, Covell, Slaney, SIGGRAPH 1997): a unit costs what
-its mouth differs from the one the voice asks for; a join costs what the next mouth differs from the one that
-really followed. Letters: n frames, u units, k candidates of a frame.
+Viterbi over all frames of the range, as in Video Rewrite (Bregler, Covell, Slaney, SIGGRAPH 1997): a unit
+costs what its mouth differs from the one the voice asks for; a join costs what the next mouth differs from
+the one that really followed. Letters: n frames, u units, k candidates of a frame.
 """
 
 from dataclasses import dataclass
@@ -33,8 +33,12 @@ class Wish:
     rest: np.ndarray
 
 
-def target_costs(wish: Wish, units: Units, unit_measures: np.ndarray, context: np.ndarray | None) -> np.ndarray:
-    """Return (n, u) what each unit costs in each frame; `context` (n, u) is the distance in sound, about 1 on average."""
+def target_costs(
+    wish: Wish, units: Units, unit_measures: np.ndarray, context: np.ndarray | None
+) -> np.ndarray:
+    """Return (n, u) what each unit costs in each frame; `context` (n, u) is the distance in sound, about 1
+    on average.
+    """
     spread = unit_measures.std(axis=0) + 1e-3
     weights = _MEASURE_WEIGHTS * np.append(1.0, 0.2 + 0.8 * wish.trust[1:])
     asked, shown = wish.measures / spread, unit_measures / spread
@@ -50,7 +54,7 @@ def target_costs(wish: Wish, units: Units, unit_measures: np.ndarray, context: n
 
 
 def vary(costs: np.ndarray, seed: int) -> np.ndarray:
-    """Return the costs with a preference, drawn from `seed`, for some stretches of the material; 0 has none."""
+    """Return the costs with a preference, drawn from `seed`, for some of the material; 0 has none."""
     if seed == 0 or costs.shape[1] < 2:
         return costs
     taste = gaussian_filter1d(np.random.default_rng(seed).normal(size=costs.shape[1]), 4.0, mode="wrap")

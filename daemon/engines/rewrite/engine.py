@@ -1,7 +1,7 @@
 """The rewrite engine: the actor's own mouths, chosen anew for another voice, and painted into the shot.
 
-Needs no weights and no GPU. Learns from each source which sound goes with which mouth (predict.py), chooses units
-(choose.py), and paints them (paint.py). After Video Rewrite (Bregler, Covell, Slaney, SIGGRAPH 1997).
+Needs no weights and no GPU. Learns from each source which sound goes with which mouth (predict.py), chooses
+units (choose.py), and paints them (paint.py). After Video Rewrite (Bregler, Covell, Slaney, SIGGRAPH 1997).
 """
 
 from functools import lru_cache
@@ -12,7 +12,7 @@ from daemon.engines.engine import Shot
 from daemon.engines.rewrite.paint import Piece, move_skin, paint_mouth
 from daemon.engines.rewrite.plan import Plan, make_plan, ramp_in
 from daemon.engines.rewrite.predict import Lesson, fit_rule, predict
-from daemon.engines.rewrite.shape import Heads, influence, learn_modes, read_heads
+from daemon.engines.rewrite.shape import influence, learn_modes, read_heads
 from daemon.engines.rewrite.units import Units, collect_units, steady_shapes, to_patch, turns_of
 from daemon.engines.rewrite.warp_only import plan_warp
 from daemon.redub.progress import Reporter
@@ -20,7 +20,9 @@ from daemon.redub.segment import FrameRange
 
 CHUNK_S = 1
 _MIN_UNITS = 25
-_MIN_MOVEMENT = 0.045  # eye distances between a nearly closed and a nearly open mouth; less is a still portrait
+_MIN_MOVEMENT = (
+    0.045  # eye distances between a nearly closed and a nearly open mouth; less is a still portrait
+)
 
 
 class RewriteEngine:
@@ -48,19 +50,28 @@ class RewriteEngine:
 
     def _make_plan(self, amount: np.ndarray) -> Plan:
         shot, units, rate = self._shot, self._units, float(self._shot.rate)
-        speaks = len(units) >= _MIN_UNITS and float(np.ptp(np.percentile(units.measures[:, 0], (5, 95)))) > _MIN_MOVEMENT
+        speaks = (
+            len(units) >= _MIN_UNITS
+            and float(np.ptp(np.percentile(units.measures[:, 0], (5, 95)))) > _MIN_MOVEMENT
+        )
         lesson = _lesson(shot, units) if speaks else None
         prediction = predict(lesson, shot.voice, shot.rate, len(shot.frames))
         if not speaks:
-            self.notes.append("The footage shows no speaking mouth of this person: the frame's own mouth was warped "
-                              "after the voice.")
+            self.notes.append(
+                "The footage shows no speaking mouth of this person: the frame's own mouth was warped "
+                "after the voice."
+            )
             return plan_warp(prediction, self._own, shot.speech, amount, rate)
         if not prediction.is_learned:
-            self.notes.append("The source's sound does not tell how this person's mouth moves: mouths were chosen "
-                              "by a general rule.")
+            self.notes.append(
+                "The source's sound does not tell how this person's mouth moves: mouths were chosen "
+                "by a general rule."
+            )
             prediction = fit_rule(prediction, units.measures, shot.speech)
         modes = learn_modes(units.shapes, units.measures)
-        return make_plan(prediction, units, modes, turns_of(self._heads), shot.speech, amount, rate, shot.seed)
+        return make_plan(
+            prediction, units, modes, turns_of(self._heads), shot.speech, amount, rate, shot.seed
+        )
 
     def render(self, chunk: FrameRange, reporter: Reporter) -> np.ndarray:
         """Return the chunk's crops, (n, S, S, 3) float32."""
@@ -80,8 +91,11 @@ class RewriteEngine:
         old, new = self._controls(frame, index)
         support = np.clip(self._shot.region.mask(frame) * 1.5, 0, 1)
         skin = move_skin(crop, old, new, support)
-        pieces = [Piece(*self._picture(int(unit)), float(share))
-                  for unit, share in zip(self.plan.units[index], self.plan.shares[index], strict=True) if share > 0]
+        pieces = [
+            Piece(*self._picture(int(unit)), float(share))
+            for unit, share in zip(self.plan.units[index], self.plan.shares[index], strict=True)
+            if share > 0
+        ]
         if not pieces:
             pieces = [Piece(crop, old, 1.0, is_own=True)]
         return paint_mouth(skin, new, pieces, amount)
@@ -109,7 +123,9 @@ class RewriteEngine:
 
 
 def _points_over(shot: Shot) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, 468, 3) points over the range, those of the nearest seen frame in gaps, and where they are seen."""
+    """Return (n, 468, 3) points over the range, those of the nearest seen frame in gaps, and where they are
+    seen.
+    """
     track = shot.material.track
     wanted = np.arange(shot.frames.start, shot.frames.stop)
     right = np.clip(np.searchsorted(track.frames, wanted), 0, len(track.frames) - 1)
@@ -129,4 +145,7 @@ def _lesson(shot: Shot, units: Units) -> Lesson | None:
 
 
 def _chunks(frames: FrameRange, length: int) -> list[FrameRange]:
-    return [FrameRange(start, min(start + length, frames.stop)) for start in range(frames.start, frames.stop, length)]
+    return [
+        FrameRange(start, min(start + length, frames.stop))
+        for start in range(frames.start, frames.stop, length)
+    ]

@@ -1,4 +1,6 @@
-"""The inside of a mouth that the footage never shows open: its own teeth under the upper lip, and darkness below."""
+"""The inside of a mouth that the footage never shows open: its own teeth under the upper lip, and darkness
+below.
+"""
 
 import cv2
 import numpy as np
@@ -9,12 +11,20 @@ _DARK = np.array([0.30, 0.20, 0.19], np.float32)  # of the lips' brightness: a m
 _TONGUE = np.array([0.62, 0.42, 0.42], np.float32)
 
 
-def own_interior(picture: np.ndarray, *, old_upper: np.ndarray, new_upper: np.ndarray, old_inner: np.ndarray,
-                 new_lower: np.ndarray, box: Box) -> np.ndarray:
+def own_interior(
+    picture: np.ndarray,
+    *,
+    old_upper: np.ndarray,
+    new_upper: np.ndarray,
+    old_inner: np.ndarray,
+    new_lower: np.ndarray,
+    box: Box,
+) -> np.ndarray:
     """Return (rows, columns, 3) what lies between the new lips.
 
-    What the frame shows between its own lips hangs from the upper lip (`old_upper`, `new_upper`: (k, 2), ordered);
-    where the new mouth is open further, the rest is filled with a dark gradient and a hint of tongue.
+    What the frame shows between its own lips hangs from the upper lip (`old_upper`, `new_upper`: (k, 2),
+    ordered); where the new mouth is open further, the rest is filled with a dark gradient and a hint of
+    tongue.
     """
     places = _hang(old_upper, new_upper, box)
     shown = cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -22,7 +32,9 @@ def own_interior(picture: np.ndarray, *, old_upper: np.ndarray, new_upper: np.nd
     depth = _depth(new_upper, new_lower, box)
     lip = np.percentile(picture[_rows_of(old_inner, picture)], 60, axis=(0, 1)).astype(np.float32)
     tongue = np.clip((depth - 0.62) / 0.38, 0, 1)[..., None] ** 1.5 * _openness(new_upper, new_lower)
-    cavity = lip * (_DARK * (1.0 - 0.45 * np.sin(np.pi * depth))[..., None] * (1 - tongue) + _TONGUE * tongue * 0.75)
+    cavity = lip * (
+        _DARK * (1.0 - 0.45 * np.sin(np.pi * depth))[..., None] * (1 - tongue) + _TONGUE * tongue * 0.75
+    )
     shade = (1 - 0.1 * np.clip(depth, 0, 1))[..., None]
     return shown * shade * inside[..., None] + cavity * (1 - inside[..., None])
 
@@ -39,7 +51,9 @@ def _hang(old_upper: np.ndarray, new_upper: np.ndarray, box: Box) -> np.ndarray:
 
 def _sample_inside(outline: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:
     image = np.zeros((size, size), np.uint8)
-    cv2.fillPoly(image, [np.round(outline * 16).astype(np.int32).reshape(-1, 1, 2)], 255, cv2.LINE_AA, shift=4)
+    cv2.fillPoly(
+        image, [np.round(outline * 16).astype(np.int32).reshape(-1, 1, 2)], 255, cv2.LINE_AA, shift=4
+    )
     height = float(np.ptp(outline[:, 1]))
     soft = cv2.GaussianBlur(cv2.erode(image, np.ones((3, 3), np.uint8)), (0, 0), max(0.06 * height, 0.6))
     return cv2.remap(soft, places, None, cv2.INTER_LINEAR).astype(np.float32) / 255
@@ -48,8 +62,10 @@ def _sample_inside(outline: np.ndarray, places: np.ndarray, size: int) -> np.nda
 def _depth(upper: np.ndarray, lower: np.ndarray, box: Box) -> np.ndarray:
     """Return (rows, columns) 0 at the upper lip's edge, 1 at the lower's."""
     own = pixel_places(box)
-    top, bottom = (np.interp(own[0, :, 0], line[np.argsort(line[:, 0]), 0], line[np.argsort(line[:, 0]), 1])
-                   for line in (upper, lower))
+    top, bottom = (
+        np.interp(own[0, :, 0], line[np.argsort(line[:, 0]), 0], line[np.argsort(line[:, 0]), 1])
+        for line in (upper, lower)
+    )
     return np.clip((own[..., 1] - top) / np.maximum(bottom - top, 1.0), 0, 1).astype(np.float32)
 
 
@@ -64,5 +80,8 @@ def _rows_of(outline: np.ndarray, picture: np.ndarray) -> tuple[slice, slice]:
     bottom, left, right = outline[:, 1].max(), outline[:, 0].min(), outline[:, 0].max()
     height = max(2, int(0.12 * (right - left)))
     quarter = (right - left) / 4
-    rows = slice(int(np.clip(bottom + 1, 0, picture.shape[0] - 2)), int(np.clip(bottom + 1 + height, 2, picture.shape[0])))
+    rows = slice(
+        int(np.clip(bottom + 1, 0, picture.shape[0] - 2)),
+        int(np.clip(bottom + 1 + height, 2, picture.shape[0])),
+    )
     return rows, slice(int(max(left + quarter, 0)), int(max(right - quarter, left + quarter + 2)))

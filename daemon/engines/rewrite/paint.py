@@ -1,7 +1,8 @@
 """Paint one frame: the frame's own skin drawn after the new jaw, with a unit's lips and mouth laid into it.
 
-Only lips and what lies between them come from the unit; cheeks, chin and beard stay the frame's own, so light and grain
-fit by themselves. The unit is relit to the skin around the lips. Controls are those of shape.py, in pixels.
+Only lips and what lies between them come from the unit; cheeks, chin and beard stay the frame's own, so
+light and grain fit by themselves. The unit is relit to the skin around the lips. Controls are those of
+shape.py, in pixels.
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ _SOFT = 0.055  # of the mouth's width: the blur of the unit's edge
 _LIGHT = 0.22  # of the mouth's width: the detail that relighting leaves alone
 _GAIN = (0.6, 1.7)
 _HALF = len(INNER) // 2
-_LOWER_INNER = INNER[:_HALF + 1]  # corner to corner, below
+_LOWER_INNER = INNER[: _HALF + 1]  # corner to corner, below
 _UPPER_INNER = np.append(INNER[_HALF:], INNER[0])  # corner to corner, above
 _REST = np.arange(LIP_COUNT, LIP_COUNT + len(NEAR) + 22)  # the skin near the lips
 
@@ -37,7 +38,9 @@ class Piece:
 
 
 def move_skin(crop: np.ndarray, old: np.ndarray, new: np.ndarray, support: np.ndarray) -> np.ndarray:
-    """Return the crop (S, S, 3) with its controls drawn from `old` to `new` (c, 2) where `support` (S, S) lets it."""
+    """Return the crop (S, S, 3) with its controls drawn from `old` to `new` (c, 2) where `support` (S, S)
+    lets it.
+    """
     size = crop.shape[0]
     edge = _edge_points(size)
     whole = Box(0, 0, size, size)
@@ -51,11 +54,13 @@ def paint_mouth(skin: np.ndarray, new: np.ndarray, pieces: list[Piece], amount: 
     """Lay the pieces' mouths at `new` (c, 2) into the skin (S, S, 3); `amount` 0..1 fades them in."""
     size = skin.shape[0]
     width = float(np.linalg.norm(new[OUTER[0]] - new[OUTER[10]]))
-    box = box_around(new[:LIP_COUNT + len(NEAR)], 0.35 * width, size)
+    box = box_around(new[: LIP_COUNT + len(NEAR)], 0.35 * width, size)
     area = np.ascontiguousarray(skin[box.slices])
     inner = _fill(new[INNER], box)
     lips = _fill(_reach(new, 0.12), box)
-    mouth = sum(piece.share * _relight(_take(piece, new, inner, box, size), area, lips, width) for piece in pieces)
+    mouth = sum(
+        piece.share * _relight(_take(piece, new, inner, box, size), area, lips, width) for piece in pieces
+    )
     edge = _fill(_reach(new, _LIP_ROOM), box)
     mask = cv2.GaussianBlur(edge, (0, 0), max(_SOFT * width, 0.8)) * amount
     out = skin.copy()
@@ -67,7 +72,9 @@ def _reach(new: np.ndarray, share: float) -> np.ndarray:
     """Return the outline of the lips, taken `share` of the way out to the skin around them."""
     outline = new[OUTER]
     middle = new[:LIP_COUNT].mean(axis=0)
-    around = np.linalg.norm(new[NEAR] - middle, axis=1).mean() / np.linalg.norm(outline - middle, axis=1).mean()
+    around = (
+        np.linalg.norm(new[NEAR] - middle, axis=1).mean() / np.linalg.norm(outline - middle, axis=1).mean()
+    )
     outward = outline - middle
     height = np.linalg.norm(np.ptp(outline, axis=0)) * 0.12
     unit = outward / np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-6)
@@ -77,7 +84,8 @@ def _reach(new: np.ndarray, share: float) -> np.ndarray:
 def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int) -> np.ndarray:
     """Return the piece's mouth drawn to `new`, (rows, columns, 3).
 
-    Upper lip, lower lip and the mouth between them are drawn each by its own warp, so that lips can part and close.
+    Upper lip, lower lip and the mouth between them are drawn each by its own warp, so that lips can part
+    and close.
     """
     frame = np.concatenate([OUTER, _REST])
     parts = []
@@ -88,9 +96,17 @@ def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int)
     lips = parts[0] * (1 - below) + parts[1] * below
     between = inner[..., None]
     if piece.is_own:
-        around = cv2.remap(piece.picture, lips.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-        within = own_interior(piece.picture, old_upper=piece.controls[_UPPER_INNER], new_upper=new[_UPPER_INNER],
-                              old_inner=piece.controls[INNER], new_lower=new[_LOWER_INNER], box=box)
+        around = cv2.remap(
+            piece.picture, lips.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        within = own_interior(
+            piece.picture,
+            old_upper=piece.controls[_UPPER_INNER],
+            new_upper=new[_UPPER_INNER],
+            old_inner=piece.controls[INNER],
+            new_lower=new[_LOWER_INNER],
+            box=box,
+        )
         return around * (1 - between) + within * between
     places = (lips * (1 - between) + parts[2] * between).astype(np.float32)
     return cv2.remap(piece.picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
@@ -114,8 +130,12 @@ def _relight(mouth: np.ndarray, area: np.ndarray, lips: np.ndarray, width: float
     step = 4
     small = (max(1, area.shape[1] // step), max(1, area.shape[0] // step))
     weight = cv2.resize(ring, small, interpolation=cv2.INTER_AREA)[..., None] + 1e-4
-    want, have = (cv2.GaussianBlur(cv2.resize(image, small, interpolation=cv2.INTER_AREA) * weight, (0, 0), sigma / step)
-                  for image in (area, mouth))
+    want, have = (
+        cv2.GaussianBlur(
+            cv2.resize(image, small, interpolation=cv2.INTER_AREA) * weight, (0, 0), sigma / step
+        )
+        for image in (area, mouth)
+    )
     gain = np.clip((want + 1e-4) / (have + 1e-4), *_GAIN)
     return mouth * cv2.resize(gain, (area.shape[1], area.shape[0]), interpolation=cv2.INTER_LINEAR)
 

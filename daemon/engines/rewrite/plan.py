@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter1d, maximum_fil
 
 from daemon.engines.rewrite.choose import Wish, choose, target_costs, vary
 from daemon.engines.rewrite.predict import Prediction, from_log, to_log
-from daemon.engines.rewrite.shape import Modes, keep_lips_apart
+from daemon.engines.rewrite.shape import SLOW, Modes, keep_lips_apart
 from daemon.engines.rewrite.units import Units
 
 _FADE_S = 0.05  # either side of a join
@@ -18,13 +18,15 @@ _ANCHOR_S = 0.12  # at both ends of what is changed
 _PAUSE_S = 0.24  # around speech in which the mouth still follows the sound
 _FOLLOW = 0.7  # how far the chosen unit's mouth is drawn to the one asked for, where that is fully trusted
 _STEADY_S = 0.025
+_STEADY_JAW_S = 0.05
 _REST_APERTURE = 15  # percentile of the actor's apertures that counts as a mouth at rest
 
 
 @dataclass(frozen=True)
 class Plan:
-    """`units` and `shares` (n, 2): what is painted; `shapes` (n, c, 3): the new mouth in head space; `amount` (n,):
-    0 leaves the frame alone, 1 is all new."""
+    """`units` and `shares` (n, 2): what is painted; `shapes` (n, c, 3): the new mouth in head space;
+    `amount` (n,): 0 leaves the frame alone, 1 is all new.
+    """
 
     units: np.ndarray
     shares: np.ndarray
@@ -47,8 +49,16 @@ def pauses(speech: np.ndarray, rate: float) -> np.ndarray:
     return 1 - np.clip(gaussian_filter1d(heard.astype(np.float64), 0.06 * rate, mode="nearest"), 0, 1)
 
 
-def make_plan(prediction: Prediction, units: Units, modes: Modes, turns: np.ndarray, speech: np.ndarray,
-              amount: np.ndarray, rate: float, seed: int) -> Plan:
+def make_plan(
+    prediction: Prediction,
+    units: Units,
+    modes: Modes,
+    turns: np.ndarray,
+    speech: np.ndarray,
+    amount: np.ndarray,
+    rate: float,
+    seed: int,
+) -> Plan:
     """Choose the units for n frames and the shapes they are drawn to."""
     shown = units.measures.copy()
     shown[:, 0] = to_log(shown[:, 0])
@@ -62,9 +72,18 @@ def make_plan(prediction: Prediction, units: Units, modes: Modes, turns: np.ndar
     trust = np.append(max(prediction.skill[0], 0.6), prediction.skill[1:])
     measures = np.einsum("nk,nkm->nm", shares, units.measures[pairs])
     change = _change(asked, measures, _FOLLOW * trust, rate)
-    drawn = np.stack([modes.move(shape, step) for shape, step in zip(shapes, change, strict=True)])
-    steady = gaussian_filter1d(drawn, max(_STEADY_S * rate, 0.3), axis=0, mode="nearest")
-    return Plan(pairs, shares, np.stack([keep_lips_apart(shape) for shape in steady]), amount)
+    drawn = modes.move_all(shapes, change)
+    return Plan(pairs, shares, _steady(drawn, rate), amount)
+
+
+def _steady(shapes: np.ndarray, rate: float) -> np.ndarray:
+    """Return the shapes with joins smoothed away; the jaw is heavier than the lips and moves more slowly."""
+    lips, jaw = (
+        gaussian_filter1d(shapes, max(span * rate, 0.3), axis=0, mode="nearest")
+        for span in (_STEADY_S, _STEADY_JAW_S)
+    )
+    lips[:, SLOW] = jaw[:, SLOW]
+    return keep_lips_apart(lips)
 
 
 def _calm(asked: np.ndarray, shown: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -83,7 +102,9 @@ def _context_distance(prediction: Prediction) -> np.ndarray:
 
 
 def _change(asked: np.ndarray, shown: np.ndarray, trust: np.ndarray, rate: float) -> np.ndarray:
-    """Return (n, 5) how far the measures are moved: part of the way to those asked for, within what a picture bears."""
+    """Return (n, 5) how far the measures are moved: part of the way to those asked for, within what a
+    picture bears.
+    """
     target = asked.copy()
     target[:, 0] = from_log(asked[:, 0])
     change = (target - shown) * trust
@@ -94,14 +115,16 @@ def _change(asked: np.ndarray, shown: np.ndarray, trust: np.ndarray, rate: float
 
 
 def _cross_fade(path: np.ndarray, units: Units, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return (n, 2) units and shares: where a run ends and another begins, each goes on a little into the other."""
+    """Return (n, 2) units and shares: where a run ends and another begins, each goes on a little into the
+    other.
+    """
     count = len(path)
     reach = max(1, round(_FADE_S * rate))
     pairs = np.stack([path, path], axis=1)
     shares = np.stack([np.ones(count), np.zeros(count)], axis=1)
     steps = np.diff(path)
     joins = np.flatnonzero((steps != 0) & (units.next_unit[path[:-1]] != path[1:])) + 1
-    for number, join in enumerate(joins):
+    for number, join in enumerate(joins.tolist()):
         low = joins[number - 1] if number else 0
         high = joins[number + 1] if number + 1 < len(joins) else count
         before, after = min(reach, (join - low + 1) // 2), min(reach, (high - join + 1) // 2)

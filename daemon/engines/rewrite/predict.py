@@ -1,7 +1,9 @@
-"""What mouth a voice asks for: learned from the actor's own picture and sound, or a general rule where there is none.
+"""What mouth a voice asks for: learned from the actor's own picture and sound, or a general rule where
+there is none.
 
 The sound around each frame (sound.py) is taken to the mouth's measures (shape.py) by kernel and linear ridge
-regression together; how far each measure can be trusted is found by leaving out an eighth of the footage at a time.
+regression together; how far each measure can be trusted is found by leaving out an eighth of the footage at
+a time.
 """
 
 from dataclasses import dataclass
@@ -13,8 +15,6 @@ from scipy.ndimage import gaussian_filter1d
 from daemon.engines.engine import Material
 from daemon.engines.rewrite.shape import measure, read_heads
 from daemon.engines.rewrite.sound import (
-    SAMPLE_RATE,
-    Scale,
     Sound,
     analyse,
     common_floor,
@@ -48,10 +48,12 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The measures a voice asks for: `values` (n, 5), aperture as a logarithm (`to_log`), of the actor's own spread.
+    """The measures a voice asks for: `values` (n, 5), aperture as a logarithm (`to_log`), of the actor's
+    own spread.
 
-    `skill` (5,) is the correlation on left-out footage, `context` (n, d) and `lesson_context` (m, d) what is heard
-    around each frame of the voice and of the lesson; `is_learned` False means the general rule was used.
+    `skill` (5,) is the correlation on left-out footage, `context` (n, d) and `lesson_context` (m, d) what
+    is heard around each frame of the voice and of the lesson; `is_learned` False means the general rule was
+    used.
     """
 
     values: np.ndarray
@@ -93,14 +95,17 @@ def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int
     gain = np.clip(_true_spread(lesson) / (left_out.std(axis=0) + 1e-6), 1.0, 3.0)
     is_speech = _at(said.active.astype(float), times_s) > 0.5
     values = _restore_spread(values, lesson, gain, is_speech=is_speech)
-    values[:, 0] = _lean_on_rule(values[:, 0], general_rule(voice, rate, count).values[:, 0], float(skill[0]), is_speech)
+    values[:, 0] = _lean_on_rule(
+        values[:, 0], general_rule(voice, rate, count).values[:, 0], float(skill[0]), is_speech
+    )
     return Prediction(values, np.clip(skill, 0, 1), asked, learned, is_learned=True)
 
 
 def predict_aperture(material: Material | None, voice: np.ndarray, rate: Fraction, frames: int) -> np.ndarray:
     """Return (frames,) the inner-lip aperture, in eye distances, that `voice` (16 kHz mono) asks for.
 
-    Learned from `material` where its sound and picture allow, else from a general rule, whose scale is arbitrary.
+    Learned from `material` where its sound and picture allow, else from a general rule, whose scale is
+    arbitrary.
     """
     lesson = read_lesson(material, rate) if material is not None else None
     return from_log(predict(lesson, voice, rate, frames).values[:, 0])
@@ -117,8 +122,10 @@ def read_lesson(material: Material, rate: Fraction) -> Lesson | None:
 
 
 def general_rule(voice: np.ndarray, rate: Fraction, count: int) -> Prediction:
-    """Return what most mouths would do: open with the energy of vowels, close in dips and silence, narrow when the
-    spectrum lies low (rounded vowels). Measures are deviations of unit size; aperture is a logarithm."""
+    """Return what most mouths would do: open with the energy of vowels, close in dips and silence, narrow
+    when the spectrum lies low (rounded vowels). Measures are deviations of unit size; aperture is a
+    logarithm.
+    """
     times_s = frame_times(count, rate)
     said = analyse(voice)
     values = np.zeros((count, 5))
@@ -138,14 +145,18 @@ def fit_rule(rule: Prediction, measures: np.ndarray, speech: np.ndarray) -> Pred
     for column in (0, 1):
         spoken = values[speaking, column] if speaking.sum() >= 10 else values[:, column]
         middle, spread = float(spoken.mean()), float(spoken.std()) + 1e-6
-        values[:, column] = actor[:, column].mean() + (values[:, column] - middle) * actor[:, column].std() / spread
+        values[:, column] = (
+            actor[:, column].mean() + (values[:, column] - middle) * actor[:, column].std() / spread
+        )
     values[:, 2:] = actor[:, 2:].mean(axis=0)
     low, high = np.percentile(actor, (1, 99), axis=0)
     return Prediction(np.clip(values, low, high), rule.skill, None, None, is_learned=False)
 
 
 def _openness(said: Sound) -> np.ndarray:
-    """Return (t,) 0..1: the level from 300 to 2000 Hz where F1 and F2 lie, more for a high F1, nothing when silent."""
+    """Return (t,) 0..1: the level from 300 to 2000 Hz where F1 and F2 lie, more for a high F1, nothing when
+    silent.
+    """
     relative = said.broad - said.broad[said.active].mean(axis=0)
     level = _soft(np.maximum(relative[:, 1], relative[:, 2]), -2.0, 1.0)
     first_formant = _soft(relative[:, 2] - relative[:, 0], -1.5, 1.5)  # open vowels are weak below 300 Hz
@@ -221,12 +232,15 @@ def _leave_out(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def _skill(predicted: np.ndarray, actual: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    """Return (k,) how well each measure was predicted: without its drift, or within the parts, whichever is better.
+    """Return (k,) how well each measure was predicted: without its drift, or within the parts, whichever is
+    better.
 
     A laugh in one part of the footage spoils the correlation over all and says nothing about speech.
     """
     rows = _DRIFT_S * len(times_s) / max(float(times_s[-1] - times_s[0]), 1e-3)
-    quick = [values - gaussian_filter1d(values, rows, axis=0, mode="nearest") for values in (predicted, actual)]
+    quick = [
+        values - gaussian_filter1d(values, rows, axis=0, mode="nearest") for values in (predicted, actual)
+    ]
     parts = np.array_split(np.arange(len(actual)), _FOLDS)
     within = np.mean([_correlations(predicted[part], actual[part]) for part in parts], axis=0)
     return np.maximum(_correlations(quick[0], quick[1]), within)
@@ -250,7 +264,9 @@ class Regression:
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Return (n, k) targets of (n, d) features."""
         distance = _distances(features, self.features) / self.spread
-        parts = [np.exp(-distance * width) @ dual for (width, _), dual in zip(_KERNELS, self.duals, strict=True)]
+        parts = [
+            np.exp(-distance * width) @ dual for (width, _), dual in zip(_KERNELS, self.duals, strict=True)
+        ]
         parts.append((features - self.features.mean(axis=0)) @ self.linear)
         return np.mean(parts, axis=0) + self.middle
 
@@ -261,8 +277,10 @@ def _fit(features: np.ndarray, targets: np.ndarray) -> Regression:
     spread = float((centred**2).sum(axis=1).mean()) + 1e-12
     distance = _distances(features, features) / spread
     eye = np.eye(len(features))
-    duals = tuple(np.linalg.solve(np.exp(-distance * width) + ridge * eye, targets - middle)
-                  for width, ridge in _KERNELS)
+    duals = tuple(
+        np.linalg.solve(np.exp(-distance * width) + ridge * eye, targets - middle)
+        for width, ridge in _KERNELS
+    )
     gram = centred @ centred.T
     linear = centred.T @ np.linalg.solve(gram + spread * eye, targets - middle)
     return Regression(features, middle, spread, duals, linear)
@@ -273,11 +291,13 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.maximum(squares, 0)
 
 
-def _restore_spread(values: np.ndarray, lesson: Lesson, gain: np.ndarray, *, is_speech: np.ndarray) -> np.ndarray:
+def _restore_spread(
+    values: np.ndarray, lesson: Lesson, gain: np.ndarray, *, is_speech: np.ndarray
+) -> np.ndarray:
     """Give the predictions back the spread that regression takes, so that the mouth does not mumble.
 
-    `gain` is what the left-out footage lacked; where the voice speaks long enough, its own spread says more, and its
-    mean is drawn to the actor's: another person's voice may sit elsewhere.
+    `gain` is what the left-out footage lacked; where the voice speaks long enough, its own spread says
+    more, and its mean is drawn to the actor's: another person's voice may sit elsewhere.
     """
     targets, speaking = _with_log(lesson.measures), is_speech
     trust = speaking.sum() / (speaking.sum() + 60.0)

@@ -1,7 +1,7 @@
-"""Mouth shapes: where the points around the mouth lie in the head's own space, and the few numbers that sum them up.
+"""Mouth shapes: where the points around the mouth lie in the head's own space, and numbers that sum them up.
 
-Head space (daemon/redub/pose.py): origin between the eyes, x to the picture's right, y down, z to the back, unit the
-distance of the outer eye corners. Letters: n frames, c controls (points around the mouth).
+Head space (daemon/redub/pose.py): origin between the eyes, x to the picture's right, y down, z to the back,
+unit the distance of the outer eye corners. Letters: n frames, c controls (points around the mouth).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ _NEAR = (
 
 _AROUND = (
     2, 97, 98, 203, 206, 216, 212, 202, 204, 194, 201, 200, 421, 418, 424, 422, 432, 436, 426, 423, 327, 326,
-    199, 208, 428, 175, 171, 396, 32, 262, 211, 431, 210, 430, 214, 434, 207, 427, 205, 425, 192, 416, 135, 364,
+    199, 208, 428, 175, 171, 396, 32, 262, 211, 431, 210, 430, 214, 434, 207, 427, 205, 425, 192, 416,
+    135, 364,
     50, 280, 187, 411, 101, 330, 36, 266, 129, 358,
 )  # fmt: skip
 """Nose base, cheeks, chin."""
@@ -29,6 +30,7 @@ OUTER = np.arange(len(LIPS_OUTER))
 INNER = np.arange(len(LIPS_OUTER), LIP_COUNT)
 SKIN = np.concatenate([OUTER, np.arange(LIP_COUNT, len(CONTROLS))])  # all but the inner lips
 NEAR = np.arange(LIP_COUNT, LIP_COUNT + len(_NEAR))
+SLOW = np.arange(LIP_COUNT + len(_NEAR), len(CONTROLS))  # cheeks, chin, jaw
 
 MEASURES = ("aperture", "width", "chin", "upper", "corner")
 _PAIRS = (
@@ -38,7 +40,7 @@ _PAIRS = (
 
 
 def _where(points: tuple[int, ...]) -> np.ndarray:
-    return np.array([int(np.flatnonzero(CONTROLS == point)[0]) for point in points])
+    return np.array([int(np.flatnonzero(point == CONTROLS)[0]) for point in points])
 
 
 _UPPER, _LOWER = _where(tuple(pair[0] for pair in _PAIRS)), _where(tuple(pair[1] for pair in _PAIRS))
@@ -50,7 +52,7 @@ _CHIN, _TOP, _NOSE = (int(_where((point,))[0]) for point in (CHIN, 0, NOSE_BASE)
 
 @dataclass(frozen=True)
 class Heads:
-    """Heads in a row of frames: `shapes` (n, c, 3) in head space; point = scale * rotation @ shape + position."""
+    """Heads of n frames: `shapes` (n, c, 3) in head space; point = scale * rotation @ shape + position."""
 
     shapes: np.ndarray
     scale: np.ndarray
@@ -67,18 +69,25 @@ def read_heads(points: np.ndarray) -> Heads:
 
 
 def measure(shapes: np.ndarray) -> np.ndarray:
-    """Return the (n, 5) measures of (n, c, 3) shapes: inner-lip aperture, mouth width, heights of chin, upper lip
-    and corners, all in eye distances."""
+    """Return the (n, 5) measures of (n, c, 3) shapes: inner-lip aperture, mouth width, heights of chin,
+    upper lip and corners, all in eye distances.
+    """
     gap = shapes[:, _MIDDLE_UPPER, :2] - shapes[:, _MIDDLE_LOWER, :2]
     width = shapes[:, _CORNERS[0], :2] - shapes[:, _CORNERS[1], :2]
-    return np.stack([
-        np.linalg.norm(gap, axis=-1).mean(axis=1), np.linalg.norm(width, axis=-1), shapes[:, _CHIN, 1],
-        shapes[:, _TOP, 1], shapes[:, _CORNERS, 1].mean(axis=1),
-    ], axis=1)
+    return np.stack(
+        [
+            np.linalg.norm(gap, axis=-1).mean(axis=1),
+            np.linalg.norm(width, axis=-1),
+            shapes[:, _CHIN, 1],
+            shapes[:, _TOP, 1],
+            shapes[:, _CORNERS, 1].mean(axis=1),
+        ],
+        axis=1,
+    )
 
 
 def influence(shapes: np.ndarray) -> np.ndarray:
-    """Return (c,) how far each control follows the mouth: 1 on the lips and the chin, 0 on nose and outer cheeks."""
+    """Return (c,) how far each control follows the mouth: 1 on lips and chin, 0 on nose and outer cheeks."""
     middle = np.median(shapes, axis=0)
     nose, lip = middle[_NOSE, 1], middle[_TOP, 1]
     below = _smoothstep((middle[:, 1] - nose) / max(0.8 * (lip - nose), 1e-3))
@@ -94,10 +103,9 @@ class Modes:
 
     slopes: np.ndarray
 
-    def move(self, shape: np.ndarray, change: np.ndarray) -> np.ndarray:
-        """Return the (c, 3) shape with its measures moved by `change` (5,), the lips never passing each other."""
-        moved = shape + np.tensordot(change, self.slopes, axes=1)
-        return keep_lips_apart(moved)
+    def move_all(self, shapes: np.ndarray, changes: np.ndarray) -> np.ndarray:
+        """Return (n, c, 3) shapes with their measures moved by (n, 5) changes, lips never passing each other."""
+        return keep_lips_apart(shapes + np.tensordot(changes, self.slopes, axes=1))
 
 
 def learn_modes(shapes: np.ndarray, measures: np.ndarray) -> Modes:
@@ -110,13 +118,15 @@ def learn_modes(shapes: np.ndarray, measures: np.ndarray) -> Modes:
     return Modes(slopes.reshape(-1, *shapes.shape[1:]))
 
 
-def keep_lips_apart(shape: np.ndarray) -> np.ndarray:
-    """Return the (c, 3) shape with inner lips that had passed each other brought together half way."""
-    shape = shape.copy()
-    crossed = shape[_UPPER, 1] > shape[_LOWER, 1]
-    middle = (shape[_UPPER, 1] + shape[_LOWER, 1]) / 2
-    shape[_UPPER[crossed], 1] = shape[_LOWER[crossed], 1] = middle[crossed]
-    return shape
+def keep_lips_apart(shapes: np.ndarray) -> np.ndarray:
+    """Return the (n, c, 3) shapes with inner lips that had passed each other brought together half way."""
+    shapes = shapes.copy()
+    upper, lower = shapes[:, _UPPER, 1], shapes[:, _LOWER, 1]
+    middle = (upper + lower) / 2
+    crossed = upper > lower
+    shapes[:, _UPPER, 1] = np.where(crossed, middle, upper)
+    shapes[:, _LOWER, 1] = np.where(crossed, middle, lower)
+    return shapes
 
 
 def _smoothstep(value: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """What a voice sounds like, as numbers in which two voices can be compared: one row each 10 ms.
 
-Log-mel bands, six broad bands and voicing, each taken relative to the voice's own active sound, so that speaker,
-microphone and level drop out. Rows are sampled at frame times, so the frame rate never enters the analysis.
+Log-mel bands, six broad bands and voicing, each taken relative to the voice's own active sound, so that
+speaker, microphone and level drop out. Rows are sampled at frame times, so the frame rate never enters the
+analysis.
 
 Letters: t rows of 10 ms, b bands, n frames.
 """
@@ -26,7 +27,7 @@ _SMOOTH_ROWS = 2.0  # standard deviation; a frame lasts two to four rows
 
 @dataclass(frozen=True)
 class Sound:
-    """An analysed voice: `mel` (t, b), `broad` (t, 6) in log power, `voicing` (t,) 0..1, `active` (t,) bool."""
+    """An analysed voice: `mel` (t, b) and `broad` (t, 6) log power, `voicing` (t,) 0..1, `active` (t,) bool."""
 
     mel: np.ndarray
     broad: np.ndarray
@@ -46,8 +47,10 @@ def analyse(samples: np.ndarray) -> Sound:
     hertz = np.arange(_FFT // 2 + 1) * SAMPLE_RATE / _FFT
     quiet = 1e-10 + 1e-9 * power.sum(axis=1).max(initial=0.0)
     mel = np.log(power @ _mel_filters(hertz).T + quiet)
-    broad = np.log(np.stack([power[:, (hertz >= low) & (hertz < high)].sum(axis=1)
-                             for low, high in _BROAD_HZ], axis=1) + quiet)
+    broad = np.log(
+        np.stack([power[:, (hertz >= low) & (hertz < high)].sum(axis=1) for low, high in _BROAD_HZ], axis=1)
+        + quiet
+    )
     loudest = np.percentile(broad[:, 5], 95)
     is_sound = power.sum() > 1e-6
     active = (broad[:, 5] > loudest - _ACTIVE) & is_sound
@@ -59,8 +62,12 @@ def analyse(samples: np.ndarray) -> Sound:
 def relate(sound: Sound, floor: "Floor") -> Sound:
     """Return `sound` relative to its own active mean, with nothing below `floor` left to be heard."""
     mel_middle, broad_middle = _middle(sound.mel, sound.active), _middle(sound.broad, sound.active)
-    return Sound(np.maximum(sound.mel - mel_middle, floor.mel), np.maximum(sound.broad - broad_middle, floor.broad),
-                 sound.voicing, sound.active)
+    return Sound(
+        np.maximum(sound.mel - mel_middle, floor.mel),
+        np.maximum(sound.broad - broad_middle, floor.broad),
+        sound.voicing,
+        sound.active,
+    )
 
 
 @dataclass(frozen=True)
@@ -72,13 +79,17 @@ class Floor:
 
 
 def common_floor(sounds: list[Sound]) -> Floor:
-    """Return the floor above which all `sounds` can be compared: a clean voice has silences a noisy one lacks."""
-    return Floor(np.max([_low(sound.mel, sound.active) for sound in sounds], axis=0),
-                 np.max([_low(sound.broad, sound.active) for sound in sounds], axis=0))
+    """Return the floor above which all `sounds` can be compared: a clean voice has silences a noisy one
+    lacks.
+    """
+    return Floor(
+        np.max([_low(sound.mel, sound.active) for sound in sounds], axis=0),
+        np.max([_low(sound.broad, sound.active) for sound in sounds], axis=0),
+    )
 
 
 def frame_features(sound: Sound, times_s: np.ndarray, scale: "Scale") -> np.ndarray:
-    """Return (n, d) features of a related sound around each time: what is heard from 120 ms before to after."""
+    """Return (n, d) features of a related sound around each time: what is heard within 120 ms of it."""
     parts = []
     for rows, size in zip(_streams(sound), scale.sizes, strict=True):
         parts.append(_sample(rows, times_s) / size)
@@ -147,7 +158,8 @@ def _mel_filters(hertz: np.ndarray) -> np.ndarray:
 def _voicing(samples: np.ndarray, count: int) -> np.ndarray:
     """Return (count,) the height of the autocorrelation's peak between 70 and 355 Hz.
 
-    Source: Boersma, "Accurate short-term analysis of the fundamental frequency", 1993 (window's own part divided out).
+    Source: Boersma, "Accurate short-term analysis of the fundamental frequency", 1993 (window's own part
+    divided out).
     """
     length, size = 640, 2048
     window = np.hanning(length)
@@ -156,7 +168,7 @@ def _voicing(samples: np.ndarray, count: int) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(padded, length)[::HOP]
     heights = np.zeros(count)
     for start in range(0, min(count, len(windows)), 1000):
-        part = np.fft.irfft(np.abs(np.fft.rfft(windows[start:start + 1000] * window, size)) ** 2)[:, :230]
+        part = np.fft.irfft(np.abs(np.fft.rfft(windows[start : start + 1000] * window, size)) ** 2)[:, :230]
         energy = part[:, :1] + 1e-3 * np.abs(samples).max(initial=0.0) ** 2 + 1e-12
-        heights[start:start + len(part)] = (part / energy / (own / own[0]))[:, 45:].max(axis=1)
+        heights[start : start + len(part)] = (part / energy / (own / own[0]))[:, 45:].max(axis=1)
     return np.clip(heights, 0, 1)

@@ -1,10 +1,12 @@
-"""The units: every frame of the material in which the actor's mouth is seen, with what choosing among them needs.
+"""The units: every frame of the material in which the actor's mouth is seen, with what choosing among them
+needs.
 
 Letters: u units, c controls.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -25,8 +27,8 @@ _STEADY_S = 0.03
 class Units:
     """Mouths to draw from, in the order of their frames (u,).
 
-    `shapes` (u, c, 3) and `measures` (u, 5) as in shape.py, `turns` (u, 2) yaw and pitch in radians, `looks` (u, k)
-    the picture of the mouth in principal components of unit size, `blur` (u,) 0 sharp to 1.
+    `shapes` (u, c, 3) and `measures` (u, 5) as in shape.py, `turns` (u, 2) yaw and pitch in radians,
+    `looks` (u, k) the picture of the mouth in principal components of unit size, `blur` (u,) 0 sharp to 1.
     """
 
     frames: np.ndarray
@@ -50,8 +52,10 @@ def steady_shapes(frames: np.ndarray, shapes: np.ndarray, rate: float) -> np.nda
     """Return (n, c, 3) shapes with a trace of smoothing, each unbroken run of frames for itself."""
     out = np.empty_like(shapes)
     edges = [0, *(np.flatnonzero(np.diff(frames) != 1) + 1).tolist(), len(frames)]
-    for start, stop in zip(edges, edges[1:], strict=False):
-        out[start:stop] = gaussian_filter1d(shapes[start:stop], max(_STEADY_S * rate, 0.3), axis=0, mode="nearest")
+    for start, stop in pairwise(edges):
+        out[start:stop] = gaussian_filter1d(
+            shapes[start:stop], max(_STEADY_S * rate, 0.3), axis=0, mode="nearest"
+        )
     return out
 
 
@@ -63,11 +67,18 @@ def turns_of(heads: Heads) -> np.ndarray:
     return np.stack([yaw, pitch], axis=1)
 
 
-def collect_units(material: Material, rate: float, reporter: Reporter, *, is_wanted: Callable[[int], bool]) -> Units:
-    """Read the material once and return its units; frames that are not wanted, not seen or doubtful are left out."""
+def collect_units(
+    material: Material, rate: float, reporter: Reporter, *, is_wanted: Callable[[int], bool]
+) -> Units:
+    """Read the material once and return its units; frames that are not wanted, not seen or doubtful are left
+    out.
+    """
     track = material.track
-    rows = [row for row, frame in enumerate(track.frames.tolist())
-            if frame in material.frames and track.scores[row] >= _MIN_SCORE and is_wanted(frame)]
+    rows = [
+        row
+        for row, frame in enumerate(track.frames.tolist())
+        if frame in material.frames and track.scores[row] >= _MIN_SCORE and is_wanted(frame)
+    ]
     looks, blurs, kept = [], [], []
     reporter.stage("learn", len(rows))
     for done, row in enumerate(rows, start=1):
@@ -82,8 +93,14 @@ def collect_units(material: Material, rate: float, reporter: Reporter, *, is_wan
     heads = read_heads(track.points[kept]) if kept else read_heads(np.zeros((0, 468, 3)))
     frames = track.frames[kept]
     shapes = steady_shapes(frames, heads.shapes, rate)
-    return Units(frames, shapes, measure(heads.shapes), turns_of(heads), _components(np.array(looks)),
-                 _relative_blur(np.array(blurs)))
+    return Units(
+        frames,
+        shapes,
+        measure(heads.shapes),
+        turns_of(heads),
+        _components(np.array(looks)),
+        _relative_blur(np.array(blurs)),
+    )
 
 
 def to_patch(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -94,16 +111,17 @@ def to_patch(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def _look_at(patch: np.ndarray, controls: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the thumbnail of a patch's mouth, flat, evenly lit, and how sharp it is (log)."""
     step = max(1, patch.shape[0] // 128)
-    small = np.ascontiguousarray(patch[step // 2::step, step // 2::step])
+    small = np.ascontiguousarray(patch[step // 2 :: step, step // 2 :: step])
     lips = controls[:LIP_COUNT] / step
     middle, unit = lips.mean(axis=0), patch.shape[0] / step / 1.6
     columns, rows = _LOOK
     sx, sy = _LOOK_SIDES[0] * unit / columns, _LOOK_SIDES[1] * unit / rows
     matrix = np.array([[sx, 0, middle[0] - sx * columns / 2], [0, sy, middle[1] - sy * rows / 2]])
-    view = cv2.warpAffine(small, matrix, _LOOK, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                          borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    view = cv2.warpAffine(
+        small, matrix, _LOOK, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    ).astype(np.float32)
     low, high = np.maximum(lips.min(axis=0).astype(int) - 2, 0), lips.max(axis=0).astype(int) + 3
-    mouth = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)[low[1]:high[1], low[0]:high[0]]
+    mouth = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)[low[1] : high[1], low[0] : high[0]]
     detail = cv2.Laplacian(mouth, cv2.CV_32F).std() if mouth.size else 0.0
     view /= max(float(view.mean()), 1.0)
     return view.ravel(), float(np.log(detail + 1.0))

@@ -1,7 +1,8 @@
 """Smooth warps that take points to points: thin-plate splines, evaluated on a coarse grid.
 
-Warps lead backwards, from a pixel of the new picture to the place it is taken from. Positions are pixels, centres at
-whole numbers. Source: Bookstein, "Principal warps: thin-plate splines and the decomposition of deformations", 1989.
+Warps lead backwards, from a pixel of the new picture to the place it is taken from. Positions are pixels,
+centres at whole numbers. Source: Bookstein, "Principal warps: thin-plate splines and the decomposition of
+deformations", 1989.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ import cv2
 import numpy as np
 
 STEP = 8  # px of the grid; pictures and boxes are multiples of it
-_STIFFNESS = 3e-4  # added to the kernel: how much the spline may miss its points, so that noise does not ripple
+_STIFFNESS = (
+    3e-4  # added to the kernel: how much the spline may miss its points, so that noise does not ripple
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ def box_around(points: np.ndarray, margin: float, size: int) -> Box:
 
 
 def spline(new: np.ndarray, old: np.ndarray, box: Box, size: int) -> np.ndarray:
-    """Return the (rows, columns, 2) float32 places that the pixels of `box` are taken from, so that the (c, 2) points
-    `old` come to lie at `new`."""
+    """Return the (rows, columns, 2) float32 places that the pixels of `box` are taken from, so that the (c,
+    2) points `old` come to lie at `new`.
+    """
     weights = _solve(new / size, old - new)
     places = _grid(box)
     moved = _evaluate(weights, new / size, places.reshape(-1, 2) / size).reshape(*places.shape)
@@ -49,7 +53,9 @@ def spline(new: np.ndarray, old: np.ndarray, box: Box, size: int) -> np.ndarray:
 
 def pixel_places(box: Box) -> np.ndarray:
     """Return the (rows, columns, 2) float32 positions of the box's own pixels."""
-    x, y = np.meshgrid(np.arange(box.x0, box.x1, dtype=np.float32), np.arange(box.y0, box.y1, dtype=np.float32))
+    x, y = np.meshgrid(
+        np.arange(box.x0, box.x1, dtype=np.float32), np.arange(box.y0, box.y1, dtype=np.float32)
+    )
     return np.stack([x, y], axis=-1)
 
 
@@ -73,11 +79,13 @@ def _solve(points: np.ndarray, values: np.ndarray) -> np.ndarray:
     system = np.zeros((count + 3, count + 3))
     system[:count, :count] = _kernel(_squares(points, points)) + _STIFFNESS * np.eye(count)
     system[:count, count] = system[count, :count] = 1
-    system[:count, count + 1:] = points
-    system[count + 1:, :count] = points.T
+    system[:count, count + 1 :] = points
+    system[count + 1 :, :count] = points.T
     return np.linalg.solve(system, np.concatenate([values, np.zeros((3, values.shape[1]))]))
 
 
 def _evaluate(weights: np.ndarray, points: np.ndarray, places: np.ndarray) -> np.ndarray:
     count = len(points)
-    return _kernel(_squares(places, points)) @ weights[:count] + weights[count] + places @ weights[count + 1:]
+    return (
+        _kernel(_squares(places, points)) @ weights[:count] + weights[count] + places @ weights[count + 1 :]
+    )

@@ -1,4 +1,5 @@
-"""The fallback where the footage shows no speaking mouth: the frame's own mouth, opened and closed after the voice.
+"""The fallback where the footage shows no speaking mouth: the frame's own mouth, opened and closed after
+the voice.
 
 How a mouth's surroundings move with it is then not learned but taken from a general face.
 """
@@ -28,8 +29,12 @@ def general_modes(shape: np.ndarray) -> Modes:
     away = np.abs(shape[:, 1] - line) / half
     slopes = np.zeros((5, len(CONTROLS), 3))
     jaw = 0.8 * np.exp(-((across / 1.9) ** 2))
-    lower = np.where(np.arange(len(CONTROLS)) < LIP_COUNT, bell, np.maximum(jaw * np.clip(away / 0.6, 0, 1), bell * 0.9))
-    upper = bell * np.where(np.arange(len(CONTROLS)) < LIP_COUNT, 1, np.exp(-np.maximum(away - 0.4, 0) / 0.35))
+    lower = np.where(
+        np.arange(len(CONTROLS)) < LIP_COUNT, bell, np.maximum(jaw * np.clip(away / 0.6, 0, 1), bell * 0.9)
+    )
+    upper = bell * np.where(
+        np.arange(len(CONTROLS)) < LIP_COUNT, 1, np.exp(-np.maximum(away - 0.4, 0) / 0.35)
+    )
     slopes[0, :, 1] = np.where(is_lower, _LOWER_SHARE * lower, (_LOWER_SHARE - 1) * upper)
     slopes[0, :, 0] = -0.12 * across * np.exp(-(away**2)) * np.exp(-np.maximum(np.abs(across) - 1, 0))
     reach = np.exp(-np.maximum(np.abs(across) - 1, 0) / 0.5) * np.exp(-((away / 1.2) ** 2))
@@ -37,7 +42,9 @@ def general_modes(shape: np.ndarray) -> Modes:
     return Modes(slopes)
 
 
-def plan_warp(prediction: Prediction, own: np.ndarray, speech: np.ndarray, amount: np.ndarray, rate: float) -> Plan:
+def plan_warp(
+    prediction: Prediction, own: np.ndarray, speech: np.ndarray, amount: np.ndarray, rate: float
+) -> Plan:
     """Return the plan that opens and closes the (n, c, 3) mouths of the frames themselves."""
     modes = general_modes(np.median(own, axis=0))
     measures = measure(own)
@@ -47,13 +54,15 @@ def plan_warp(prediction: Prediction, own: np.ndarray, speech: np.ndarray, amoun
     change[:, 0] = (aperture - measures[:, 0]) * speaks
     change[:, 1] = prediction.values[:, 1] * speaks
     change = gaussian_filter1d(change, max(_STEADY_S * rate, 0.3), axis=0, mode="nearest")
-    shapes = np.stack([modes.move(shape, step) for shape, step in zip(own, change, strict=True)])
+    shapes = modes.move_all(own, change)
     nobody = np.full((len(own), 2), -1)
     return Plan(nobody, np.zeros((len(own), 2)), shapes, amount)
 
 
 def _is_lower(shape: np.ndarray, line: float) -> np.ndarray:
-    """Return (c,) whether a control belongs to the lower lip or the jaw; lips by their index, the rest by height."""
+    """Return (c,) whether a control belongs to the lower lip or the jaw; lips by their index, the rest by
+    height.
+    """
     is_lower = shape[:, 1] > line
     for ring in (OUTER, INNER):
         is_lower[ring[1:10]] = True
