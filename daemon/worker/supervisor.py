@@ -61,9 +61,7 @@ class Supervisor:
         self._prewarm_s = prewarm_s
         self._children: dict[str, Child] = {}
         self._failed_starts: dict[str, int] = dict.fromkeys(ROLES, 0)
-        self._start_after: dict[str, float] = dict.fromkeys(
-            ROLES, 0.0
-        )  # monotonic time before which no worker is started
+        self._start_after: dict[str, float] = dict.fromkeys(ROLES, 0.0)  # time.monotonic of the next start
         self._is_stopped = False
         self._ticked_at = time.monotonic()
         self._tick_timer: asyncio.TimerHandle | None = None
@@ -87,8 +85,7 @@ class Supervisor:
         for child in children:
             child.wait(2.0)
             if child.claim is not None:
-                to = STOPPED_STATE.get(child.stopping, JobState.QUEUED) if child.stopping else JobState.QUEUED
-                self._end_job(child, to)
+                self._end_job(child, STOPPED_STATE[child.stopping] if child.stopping else JobState.QUEUED)
         self._children.clear()
 
     def poke(self) -> None:
