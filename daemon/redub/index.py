@@ -39,7 +39,8 @@ _STANDARD_RATES = tuple(
         (240, 1),
     )
 )
-_PROBED_PACKETS = 64  # more than the deepest reordering of any codec (16 frames)
+_DEEPEST_REORDER = 16
+_PROBED_PACKETS = 64  # well beyond the deepest reordering of any codec
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class FrameIndex:
     key_dts: np.ndarray  # (m,) int64: what to seek to for each of them
     last_duration: int
     reorder_depth: int  # frames the decoder must hold back to show them in order
+    lead: int  # frames that may be shown before, and predicted from, one stored earlier
 
     def ordinal(self, pts: int) -> int | None:
         """Return which frame is shown at exactly `pts`, or None."""
@@ -128,6 +130,7 @@ def _make_index(packets: _Packets, time_base: Fraction) -> FrameIndex:
         packets.dts[keys][order],
         packets.duration or step or max(1, round(Fraction(1, 25) / time_base)),
         _reorder_depth(packets.pts),
+        _lead(packets.pts),
     )
 
 
@@ -152,8 +155,16 @@ def _reorder_depth(pts: np.ndarray) -> int:
     depth, held = 0, np.empty(0, np.int64)
     for value in pts.tolist() if np.any(np.diff(pts) < 0) else []:
         depth = max(depth, int(np.count_nonzero(held > value)))
-        held = np.append(held, value)[-16:]
+        held = np.append(held, value)[-_DEEPEST_REORDER:]
     return depth
+
+
+def _lead(pts: np.ndarray) -> int:
+    """Return the most frames that are stored after, and shown before, one frame."""
+    counts = np.zeros(len(pts), np.int64)
+    for ahead in range(1, min(len(pts), _DEEPEST_REORDER + 1)):
+        counts[:-ahead] += pts[:-ahead] > pts[ahead:]
+    return int(counts.max(initial=0))
 
 
 def _index_from_table(container: InputContainer, stream: VideoStream, path: Path) -> FrameIndex | None:
@@ -194,7 +205,8 @@ def _index_from_even_table(
         return None
     if depth and not _is_closed(head, shift):
         return None
-    return FrameIndex(time_base, dts + shift, dts[is_key] + shift, dts[is_key], step, depth)
+    keys = dts[is_key]
+    return FrameIndex(time_base, dts + shift, keys + shift, keys, step, depth, _lead(head.pts))
 
 
 def _is_closed(head: _Packets, shift: int) -> bool:

@@ -4,15 +4,19 @@ The seek that is right: to the decode time of the key that is shown no later tha
 forward until the timestamp is met; one key further back if the decoder gave nothing for it.
 """
 
+import itertools
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 from av import VideoFrame
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
@@ -23,6 +27,7 @@ from daemon.redub.tags import context_colour
 _MAX_THREADS = 8
 _LARGE_PICTURE = 4_000_000  # pixels; above, every decoder thread costs tens of megabytes
 _MAX_STEPS_BACK = 3
+_REMEMBERED_PACKETS = 256
 
 
 def open_container(path: Path) -> InputContainer:
@@ -70,6 +75,16 @@ def choose_video(container: InputContainer, path: Path) -> VideoStream:
     return chosen
 
 
+@dataclass(slots=True)
+class _Decoded:
+    """A frame on its way out."""
+
+    place: int  # in the order shown
+    frame: VideoFrame
+    is_damaged: bool
+    spoils: int | None  # frames stored after this packet are damaged too
+
+
 class HaltedError(Exception):
     """Reading was given up in the middle; nobody waits for the frame."""
 
@@ -88,7 +103,8 @@ class Reader:
         self._path = path
         self._index = index
         self._next: int | None = None  # the frame the running decode gives next
-        self._frames: Iterator[tuple[int, VideoFrame, bool]] | None = None
+        self._frames: Iterator[_Decoded] | None = None
+        self._stored: dict[int, int] = {}  # display time -> number of the packet, of the last ones read
 
     def set_up(self, index: FrameIndex) -> None:
         """Take the index and make the decoder ready; call once, before the first frame is read."""
@@ -147,26 +163,40 @@ class Reader:
     def _advance(self, ordinal: int, halt: threading.Event | None) -> VideoFrame | None:
         """Decode until the frame comes. Return None if the decoder passed it or it is damaged."""
         assert self._frames is not None
-        for place, frame, is_damaged in self._frames:
-            self._next = place + 1
+        for decoded in self._frames:
+            self._next = decoded.place + 1
             if halt is not None and halt.is_set():
                 raise HaltedError
-            if place == ordinal and not is_damaged:
-                return frame
-            if place >= ordinal:
+            if decoded.place == ordinal and not decoded.is_damaged:
+                return decoded.frame
+            if decoded.place >= ordinal:
                 return None
         return None
 
-    def _decode_from(self, key: int) -> Iterator[tuple[int, VideoFrame, bool]]:
-        """Yield (ordinal, frame, is damaged) from a key on.
+    def _decode_from(self, key: int) -> Iterator[_Decoded]:
+        """Yield the frames from a key on, in the order they are shown.
 
-        A frame is damaged when it is itself, or when one between its key and it is damaged or missing,
-        because prediction carries the damage on.
+        A frame is damaged when it is itself, or when one it may be predicted from is damaged or missing: all
+        that are stored after that one, up to the next key. Some of those are shown before it, so frames are
+        held back until it is known.
         """
         index = self._index
         assert index is not None
         self.container.seek(int(index.key_dts[key]), stream=self.stream, backward=True)
-        start = int(index.key_pts[key])
+        held: deque[_Decoded] = deque()
+        for decoded in self._follow(int(index.key_pts[key])):
+            if decoded.spoils is not None:
+                for earlier in held:
+                    earlier.is_damaged |= self._stored_at(earlier.place) > decoded.spoils
+            held.append(decoded)
+            if len(held) > index.lead:
+                yield held.popleft()
+        yield from held
+
+    def _follow(self, start: int) -> Iterator[_Decoded]:
+        """Yield the frames shown from timestamp `start` on, and which of them spoil others."""
+        index = self._index
+        assert index is not None
         keys = frozenset(index.key_pts.tolist())
         expected: int | None = None
         is_damaged = False
@@ -177,17 +207,33 @@ class Reader:
                 continue  # a leading picture, or one that an edit list hides
             is_gap = expected is not None and place != expected
             is_damaged = ((is_damaged or is_gap) and pts not in keys) or frame.is_corrupt
+            spoils = self._stored_at(expected) if is_gap and expected is not None else None
+            if frame.is_corrupt:
+                spoils = self._stored_at(place)
             expected = place + 1
-            yield place, frame, is_damaged
+            yield _Decoded(place, frame, is_damaged, spoils)
+
+    def _stored_at(self, place: int) -> int:
+        """Return where, counted in packets, a lately read frame is stored; far behind all for a lost one."""
+        assert self._index is not None
+        return self._stored.get(int(self._index.pts[place]), 1 << 62)
 
     def _decode_packets(self) -> Iterator[VideoFrame]:
         """Yield each frame the decoder gives; what it cannot decode is missing from them."""
         packets = self.container.demux(self.stream)
-        while True:
+        self._stored.clear()
+        for count in itertools.count():
             try:
                 packet = next(packets, None)
                 if packet is None:
                     return
+                self._note(packet, count)
                 yield from packet.decode()
             except FFmpegError:
                 continue
+
+    def _note(self, packet: "Packet[VideoStream]", count: int) -> None:
+        if packet.pts is not None:
+            self._stored[packet.pts] = count
+        if len(self._stored) > _REMEMBERED_PACKETS:
+            del self._stored[next(iter(self._stored))]

@@ -179,7 +179,8 @@ def test_an_overlays_alpha_is_exact_and_its_colours_straight(size: tuple[int, in
 
 @pytest.mark.parametrize("codec", ["prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1"])
 @pytest.mark.parametrize(("rate", "start", "expected"), [
-    (Fraction(30000, 1001), "00:00:59;20", "00:01:00;02"), (Fraction(24000, 1001), "01:00:00:15", "01:00:01:01"),
+    (Fraction(30000, 1001), "00:00:59;20", "00:01:00;02"),
+    (Fraction(24000, 1001), "01:00:00:15", "01:00:01:01"),
     (Fraction(60000, 1001), "00:59:59;55", "01:00:00;05"), (Fraction(25), "10:00:00:20", "10:00:01:05"),
 ])  # fmt: skip
 def test_rate_tags_timecode_and_reel_come_back(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -300,6 +301,44 @@ def test_damage_matters_only_inside_the_range(options: dict[str, str], clip: Cli
             list(source.frames(FrameRange(0, 60)))
         assert error.value.code == "source.corrupt"
         assert "Frame " in error.value.message
+
+
+def test_frames_predicted_from_a_damaged_one_are_damaged_too(clip: Clip, number_of: Number) -> None:
+    params = {"x264-params": "keyint=40:bframes=3:b-adapt=0:b-pyramid=none:scenecut=0:ref=1"}
+    path = clip("a.mp4", options=params, count=80, size=(320, 192))
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        step = packets[0].duration
+        first = min(packet.pts for packet in packets)
+        spoilt = next(p for p in packets if (p.pts - first) // step == 20)  # a P frame; 17 to 19 follow it
+        start, size = spoilt.pos, spoilt.size
+    data = bytearray(path.read_bytes())
+    data[start + size // 3 : start + size] = bytes(size - size // 3)
+    path.write_bytes(bytes(data))
+    with open_source(path) as source:
+        assert _sequential(source, FrameRange(0, 17), number_of) == list(range(17))
+        assert _sequential(source, FrameRange(40, 80), number_of) == list(range(40, 80))
+        for place in (18, 20, 30):
+            with pytest.raises(MediaError) as error:
+                source.frame(place)
+            assert error.value.code == "source.corrupt"
+            assert f"Frame {place} " in error.value.message
+
+
+def test_an_edit_list_hides_what_it_cuts(clip: Clip, number_of: Number, tmp_path: Path) -> None:
+    path = tmp_path / "cut.mp4"
+    with av.open(str(clip("a.mp4", options=X264_LONG, count=60))) as whole, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts -= packet.duration * 7  # the first seven are before zero, and so before the edit
+                packet.dts -= packet.duration * 7
+                packet.stream = stream
+                out.mux(packet)
+    with open_source(path) as source:
+        numbers = _sequential(source, source.info.frames, number_of)
+        assert numbers == list(range(60 - len(numbers), 60))
+        assert number_of(source.frame(3).planes[0], 8) == numbers[3]
 
 
 def test_sound_lies_where_the_picture_is(clip: Clip) -> None:
