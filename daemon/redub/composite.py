@@ -11,6 +11,7 @@ from daemon.redub.pixels import PixelFormat
 
 _CHANGE_FLOOR = 0.75 / 255  # differences below this are resampling, not a change
 _CHANGE_FULL = 3.0 / 255
+_CAST_SPREAD = 0.08  # how far a cast or a shading varies along the ring
 _FILL_MARGIN_PX = (
     16  # the overlay's colour goes on this far outside its matte, so that codecs blur nothing dark in
 )
@@ -57,11 +58,14 @@ def match_colour(new: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.nd
     """Move `new` by the smooth field that makes it meet `source` in the ring where the mask fades.
 
     The difference on the ring is diffused inwards (a normalised blur at falling widths), so that a cast or a
-    shading of the whole crop goes away and the picture inside keeps its detail.
+    shading of the whole crop goes away and the picture inside keeps its detail. Where the two show different
+    things (a jaw that moved across a collar) the difference is no cast and is left out.
     """
     ring = np.where((mask > 0.02) & (mask < 0.5), 1.0, 0.0).astype(np.float32)
     if ring.sum() < 16:
         return new
+    usual = np.median((source - new)[ring > 0], axis=0)
+    ring *= np.abs(source - new - usual).max(-1) < _CAST_SPREAD
     side = 96
     small_ring = cv2.resize(ring, (side, side), interpolation=cv2.INTER_AREA)
     difference = cv2.resize((source - new) * ring[..., None], (side, side), interpolation=cv2.INTER_AREA)

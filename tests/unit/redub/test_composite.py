@@ -173,3 +173,16 @@ def test_only_what_changed_is_part_of_the_matte() -> None:
     assert change[SIZE // 2, SIZE // 2] > 0.99
     assert change[SIZE // 2, SIZE // 2 + 40] == 0
     assert not changed_area(source, source).any()
+
+
+def test_a_jaw_that_moved_across_a_collar_is_no_cast() -> None:
+    size = 128
+    rows, columns = np.mgrid[:size, :size]
+    mask = np.clip(1.6 - np.hypot(rows - 64, columns - 64) / 40, 0, 1).astype(np.float32)
+    source = np.full((size, size, 3), 0.6, np.float32)
+    source[100:] = 0.05  # a dark collar, which the new picture shows lower down
+    new = np.full((size, size, 3), 0.6, np.float32)
+    new[108:] = 0.05
+    matched = match_colour(new, source, mask)
+    assert np.abs(matched - new)[:96].max() < 0.01
+    assert np.abs(match_colour(new - 0.05, source, mask) - new)[:96].max() < 0.01, "a cast still goes away"
