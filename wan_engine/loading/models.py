@@ -1,7 +1,7 @@
 """Build each network from its files: sizes from its config or, without one, from its tensors' shapes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -11,6 +11,8 @@ from wan_engine.errors import CheckpointError
 from wan_engine.loading.checkpoint import fill
 from wan_engine.loading.folder import NetworkFiles
 from wan_engine.loading.key_maps import recognise
+from wan_engine.loading.lora import merged, read_lora
+from wan_engine.loading.quantise import Kind, can_be_dynamic, quantising
 from wan_engine.loading.scaled import unscale
 from wan_engine.loading.stored import Weights, open_weights, read_json, stored
 from wan_engine.specs import SpeechTransformerSpec, TaskSpec, TransformerSpec, VaeName, transformer_spec
@@ -30,11 +32,35 @@ def read_weights(path: Path) -> Weights:
 
 
 def load_transformer(
-    task: TaskSpec, files: NetworkFiles, *, dtype: torch.dtype, device: Device = "cpu"
+    task: TaskSpec,
+    files: NetworkFiles,
+    *,
+    dtype: torch.dtype,
+    device: Device = "cpu",
+    loras: Sequence[tuple[Path, float]] = (),
+    quantise: Kind | None = None,
 ) -> Transformer:
-    """Load one transformer; what must stay in float32 does. Raises CheckpointError."""
+    """Load one transformer, LoRAs merged in, each times its factor; what must stay in float32 does.
+
+    Raises CheckpointError, LoraError.
+    """
     model = build_transformer(read_spec(task, files))
-    fill(model, read_weights(files.weights), dtype=float32_where_needed(dtype), device=device)
+    shapes = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    weights = merged(
+        read_weights(files.weights), [(read_lora(path, shapes), factor) for path, factor in loras]
+    )
+    dtypes = float32_where_needed(dtype)
+    prepare = None
+    if quantise is not None:
+        prepare = quantising(
+            model,
+            quantise,
+            block_count=model.spec.num_layers,
+            dtype=dtypes,
+            device=device,
+            is_dynamic=can_be_dynamic(quantise, device),
+        )
+    fill(model, weights, dtype=dtypes, device=device, prepare=prepare)
     return model.eval()
 
 

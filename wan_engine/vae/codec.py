@@ -36,6 +36,7 @@ class VideoCodec(nn.Module):
 
     def __init__(self, latent_channels: int) -> None:
         super().__init__()
+        self.tile: int | None = None  # of every call that names none; pixels
         self.conv1 = CausalConv3d(2 * latent_channels, 2 * latent_channels, 1)
         self.conv2 = CausalConv3d(latent_channels, latent_channels, 1)
 
@@ -57,7 +58,7 @@ class VideoCodec(nn.Module):
         for start, stop in chunk_bounds(latents, latents_per_chunk):
             frames = video_BCFHW[:, :, max(0, pixel_frames(start)) : pixel_frames(stop)]
             with torch.no_grad():
-                moments = self.conv1(self.encoder(self._enter(frames), stream, tile), stream)
+                moments = self.conv1(self.encoder(self._enter(frames), stream, tile or self.tile), stream)
                 latent = self._normalise(moments.chunk(2, dim=1)[0])
             stream.advance()
             yield latent
@@ -86,7 +87,7 @@ class VideoCodec(nn.Module):
         for start, stop in chunk_bounds(latent_BCfhw.shape[2], latents_per_chunk):
             with torch.no_grad():
                 latent = self._denormalise(self._enter(latent_BCfhw[:, :, start:stop]))
-                video = self.decoder(self.conv2(latent, stream), stream, tile)
+                video = self.decoder(self.conv2(latent, stream), stream, tile or self.tile)
                 if clamp:
                     video = video.clamp_(-1.0, 1.0)
             stream.advance()
