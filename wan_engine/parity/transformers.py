@@ -59,7 +59,9 @@ def run_speech(case: Case) -> dict[str, Tensor]:
 
     def velocity(text: str, audio: Tensor, motion: Tensor | None, pose: Tensor) -> Tensor:
         clip = model.speech_clip(latent.shape, inputs["ref_latents"], motion_BCfhw=motion, pose_BCfhw=pose)
-        memory = model.speech_memory([inputs[text]], audio, motion_frames=frames, motion_latents=latents)
+        memory = model.speech_memory(
+            model.memory([inputs[text]]), audio, motion_frames=frames, motion_latents=latents
+        )
         return model(latent, modulation, clip, memory)[0]
 
     audio = inputs["audio_input"]

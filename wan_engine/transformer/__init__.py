@@ -1,4 +1,1 @@
-"""The diffusion transformers of Wan2.2.
-
-The base (text, image, text-and-image) and the one driven by speech.
-"""
+"""The diffusion transformers of Wan2.2: the base (text, image, both) and the one driven by speech."""

@@ -5,7 +5,6 @@ timestep 0, for they are clean. A learned row tells the three kinds apart. The p
 tokens; the audio enters after some blocks. Source: Wan2.2-S2V (Gao et al. 2025), section 3.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -83,14 +82,14 @@ class SpeechTransformer(Transformer):
         return local[:, motion_latents:], style[:, motion_latents:]
 
     def speech_memory(
-        self, text: Sequence[Tensor], features_BJCT: Tensor, *, motion_frames: int, motion_latents: int
+        self, text: Memory, features_BJCT: Tensor, *, motion_frames: int, motion_latents: int
     ) -> SpeechMemory:
         """Return what every block remembers of the prompt and every injection of the audio. B is 1."""
-        if len(text) != 1 or len(features_BJCT) != 1:
+        if len(features_BJCT) != 1:
             raise SettingError("Speech-to-video takes one sample at a time.")
         local, style = self.audio_tokens(features_BJCT.to(self.device), motion_frames, motion_latents)
         audio = self.audio_injector.remember(local[0].to(self.dtype), style[0, :, 0].to(self.dtype))
-        return SpeechMemory(self.memory(text).text, audio)
+        return SpeechMemory(text.text, audio)
 
     def timestep_rows(self, step: int, clean_row: int) -> tuple[int, int]:
         """Return the table rows of the two runs at a step; `clean_row` is the row of timestep 0."""

@@ -1,0 +1,35 @@
+"""What a pipeline is made of: networks that are lent for as long as they are needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wan_engine.sampling.experts import Experts, Lease
+from wan_engine.specs import TaskSpec
+from wan_engine.transformer.model import Transformer
+from wan_engine.vae.codec import VideoCodec
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one task. Each lease brings a network to its device and takes it away again."""
+
+    task: TaskSpec
+    transformers: tuple[
+        Lease[Transformer], ...
+    ]  # the low-noise and the high-noise expert, or the only network
+    vae: Lease[VideoCodec]
+    encode_text: Callable[[str], Tensor]  # a prompt to its features [l, text_dim]
+    encode_speech: Callable[[Tensor], Tensor] | None = None  # 16 kHz mono samples to hidden states [25, T, C]
+    device: torch.device | str = "cpu"  # of the latents
+
+    def experts(self) -> Experts:
+        """Return the networks as a context that holds one of them at a time."""
+        return Experts(self.transformers)
+
+
+def draw_noise(shape: tuple[int, ...], seed: int, device: torch.device | str) -> Tensor:
+    """Return float32 noise. Drawn on the processor, so that a seed means the same picture on every device."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(device)
