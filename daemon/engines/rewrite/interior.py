@@ -5,7 +5,7 @@ below.
 import cv2
 import numpy as np
 
-from daemon.engines.rewrite.warp import Box, pixel_places
+from daemon.engines.rewrite.warp import Box, pixel_places, sample
 
 _DARK = np.array([0.30, 0.20, 0.19], np.float32)  # of the lips' brightness: a mouth's inside is red and dark
 _TONGUE = np.array([0.62, 0.42, 0.42], np.float32)
@@ -27,7 +27,7 @@ def own_interior(
     tongue.
     """
     places = _hang(old_upper, new_upper, box)
-    shown = cv2.remap(picture, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    shown = sample(picture, places, is_smooth=False)
     inside = _sample_inside(old_inner, places, picture.shape[0])
     depth = _depth(new_upper, new_lower, box)
     lip = np.percentile(picture[_rows_of(old_inner, picture)], 60, axis=(0, 1)).astype(np.float32)
@@ -56,7 +56,7 @@ def _sample_inside(outline: np.ndarray, places: np.ndarray, size: int) -> np.nda
     )
     height = float(np.ptp(outline[:, 1]))
     soft = cv2.GaussianBlur(cv2.erode(image, np.ones((3, 3), np.uint8)), (0, 0), max(0.06 * height, 0.6))
-    return cv2.remap(soft, places, None, cv2.INTER_LINEAR).astype(np.float32) / 255
+    return sample(soft, places, is_smooth=False).astype(np.float32) / 255
 
 
 def _depth(upper: np.ndarray, lower: np.ndarray, box: Box) -> np.ndarray:

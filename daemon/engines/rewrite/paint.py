@@ -12,7 +12,7 @@ import numpy as np
 
 from daemon.engines.rewrite.interior import own_interior
 from daemon.engines.rewrite.shape import INNER, LIP_COUNT, NEAR, OUTER, SKIN
-from daemon.engines.rewrite.warp import Box, box_around, pixel_places, spline
+from daemon.engines.rewrite.warp import Box, box_around, pixel_places, sample, spline
 
 _LIP_ROOM = 0.42  # of the way from the lips' edge to the ring around them, that the unit reaches
 _SOFT = 0.055  # of the mouth's width: the blur of the unit's edge
@@ -47,7 +47,7 @@ def move_skin(crop: np.ndarray, old: np.ndarray, new: np.ndarray, support: np.nd
     places = spline(np.concatenate([new[SKIN], edge]), np.concatenate([old[SKIN], edge]), whole, size)
     own = pixel_places(whole)
     places = own + (places - own) * support[..., None]
-    return cv2.remap(crop, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return sample(crop, places)
 
 
 def paint_mouth(skin: np.ndarray, new: np.ndarray, pieces: list[Piece], amount: float) -> np.ndarray:
@@ -96,9 +96,7 @@ def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int)
     lips = parts[0] * (1 - below) + parts[1] * below
     between = inner[..., None]
     if piece.is_own:
-        around = cv2.remap(
-            piece.picture, lips.astype(np.float32), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
+        around = sample(piece.picture, lips)
         within = own_interior(
             piece.picture,
             old_upper=piece.controls[_UPPER_INNER],
@@ -109,7 +107,7 @@ def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int)
         )
         return around * (1 - between) + within * between
     places = (lips * (1 - between) + parts[2] * between).astype(np.float32)
-    return cv2.remap(piece.picture, places, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return sample(piece.picture, places)
 
 
 def _below_line(new: np.ndarray, box: Box) -> np.ndarray:

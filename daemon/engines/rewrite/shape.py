@@ -104,7 +104,7 @@ class Modes:
     slopes: np.ndarray
 
     def move_all(self, shapes: np.ndarray, changes: np.ndarray) -> np.ndarray:
-        """Return (n, c, 3) shapes with their measures moved by (n, 5) changes, lips never passing each other."""
+        """Return (n, c, 3) shapes with measures moved by (n, 5) changes, lips never passing each other."""
         return keep_lips_apart(shapes + np.tensordot(changes, self.slopes, axes=1))
 
 

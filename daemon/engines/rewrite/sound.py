@@ -27,7 +27,7 @@ _SMOOTH_ROWS = 2.0  # standard deviation; a frame lasts two to four rows
 
 @dataclass(frozen=True)
 class Sound:
-    """An analysed voice: `mel` (t, b) and `broad` (t, 6) log power, `voicing` (t,) 0..1, `active` (t,) bool."""
+    """An analysed voice: `mel` (t, b), `broad` (t, 6) log power, `voicing` (t,) 0..1, `active` (t,) bool."""
 
     mel: np.ndarray
     broad: np.ndarray

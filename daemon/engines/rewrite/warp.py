@@ -59,6 +59,13 @@ def pixel_places(box: Box) -> np.ndarray:
     return np.stack([x, y], axis=-1)
 
 
+def sample(picture: np.ndarray, places: np.ndarray, *, is_smooth: bool = True) -> np.ndarray:
+    """Return the picture's pixels at (rows, columns, 2) places; beyond its edge the edge is repeated."""
+    x, y = (np.ascontiguousarray(places[..., axis], np.float32) for axis in (0, 1))
+    how = cv2.INTER_CUBIC if is_smooth else cv2.INTER_LINEAR
+    return cv2.remap(picture, x, y, how, borderMode=cv2.BORDER_REPLICATE)
+
+
 def _grid(box: Box) -> np.ndarray:
     x = np.arange(box.x0, box.x1, STEP) + (STEP - 1) / 2
     y = np.arange(box.y0, box.y1, STEP) + (STEP - 1) / 2
