@@ -6,7 +6,6 @@ A handler returns the reply's body or raises a DubwrightError, which becomes an 
 import os
 import time
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
@@ -15,10 +14,12 @@ from daemon.paths import Paths
 from daemon.protocol import messages
 from daemon.protocol.codec import version_error
 from daemon.protocol.errors import ErrorInfo, MachineError, RequestError
-from daemon.protocol.jobs import Job, JobState, spec_from_builtins
+from daemon.protocol.jobs import Job, JobSpec, JobState, ProbeSpec, spec_from_builtins
 from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION, REQUEST_NAMES, JobReply
 from daemon.queue.store import JobStore
 from daemon.worker.supervisor import Supervisor
+
+PATH_FIELDS = ("source", "voice", "dest", "take")
 
 
 class Handlers:
@@ -60,9 +61,10 @@ class Handlers:
 
     def submit_job(self, request: messages.SubmitJob) -> messages.SubmitJobReply:
         """Check the spec and put it on the queue. Raises RequestError `job.*`, `range.empty`."""
-        refuse_nul(request.spec)
+        spec = spec_from_builtins(request.spec)
+        check_paths(spec)
         job, is_new = self._store.submit(
-            spec_from_builtins(request.spec),
+            spec,
             key=request.key,
             priority=request.priority,
             submitted_by=request.submitted_by,
@@ -166,8 +168,16 @@ class Handlers:
         return JobReply(job=job)
 
 
-def refuse_nul(value: Any) -> None:
-    """Refuse text with a NUL in it, which no path can hold. Raises RequestError `job.invalid`."""
-    values = value.values() if isinstance(value, dict) else [value]
-    if any(isinstance(item, str) and "\0" in item for item in values):
-        raise RequestError("job.invalid", "A text in the job holds a NUL character.")
+def check_paths(spec: JobSpec) -> None:
+    """Refuse paths that mean nothing to the daemon, which has a folder of its own. Raises RequestError."""
+    if isinstance(spec, ProbeSpec):
+        check_paths(spec.redub)
+        return
+    for name in PATH_FIELDS:
+        path = getattr(spec, name, None)
+        if path is None:
+            continue
+        if "\0" in path:
+            raise RequestError("job.invalid", f"`{name}` holds a NUL character, which no path can.")
+        if not os.path.isabs(path):
+            raise RequestError("job.invalid", f"`{name}` is {path!r}; it must be an absolute path.")

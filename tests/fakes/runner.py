@@ -36,7 +36,7 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Do
     """Run the script that the job names."""
     if not isinstance(spec, RedubSpec):
         return Done(result={"faces": []})
-    return SCRIPTS[spec.voice](spec, work, job_id, reporter)
+    return SCRIPTS[Path(spec.voice).name](spec, work, job_id, reporter)
 
 
 def paint(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:

@@ -31,6 +31,12 @@ def script(tmp_path: Path) -> Script:
     dest.mkdir()
 
     def make(name: str) -> dict[str, object]:
-        return {"source": "a.mov", "voice": name, "in": 0, "out": 30, "dest": os.fspath(dest)}
+        return {
+            "source": os.path.abspath("a.mov"),
+            "voice": os.path.abspath(name),
+            "in": 0,
+            "out": 30,
+            "dest": os.fspath(dest),
+        }
 
     return make

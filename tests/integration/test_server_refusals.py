@@ -126,7 +126,8 @@ def test_a_frame_beyond_the_limit_ends_the_connection_and_not_the_daemon(
 
 
 def test_a_control_request_passes_a_queue_of_long_ones(client: Client, dealer: "zmq.Socket[bytes]") -> None:
-    job_id = client.submit({"source": "a.mov", "voice": "paint", "in": 0, "out": 9}, hold=True).job_id
+    spec = {"source": __file__, "voice": __file__, "in": 0, "out": 9}
+    job_id = client.submit(spec, hold=True).job_id
     listing = msgspec.msgpack.encode({"id": "x", "type": "list_jobs", "version": 1})
     for _ in range(FLOOD):
         dealer.send(listing)

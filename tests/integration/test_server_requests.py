@@ -128,7 +128,9 @@ def test_what_is_not_there_is_named(client: Client) -> None:
         ({"out": 0}, "range.empty", "no frame"),
         ({"takes": 0}, "job.invalid", "`takes` is 0"),
         ({"kind": "paint"}, "job.invalid", "`kind`"),
-        ({"source": "a\0b"}, "job.invalid", "NUL"),
+        ({"source": "/a\0b"}, "job.invalid", "NUL"),
+        ({"source": "a.mov"}, "job.invalid", "absolute"),
+        ({"dest": "~/takes"}, "job.invalid", "absolute"),
     ],
 )
 def test_a_wrong_spec_is_refused_and_nothing_is_queued(

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.protocol import codec, messages
@@ -12,6 +12,8 @@ PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
+
+patient = settings(deadline=None)  # a busy machine is no failure
 
 
 def decode(data: bytes) -> messages.Request:
@@ -33,6 +35,7 @@ def envelope(**fields: object) -> bytes:
     return msgspec.msgpack.encode(plain | fields)
 
 
+@patient
 @given(st.binary(max_size=4096))
 def test_random_bytes_are_malformed(data: bytes) -> None:
     with pytest.raises(RequestError) as caught:
@@ -41,6 +44,7 @@ def test_random_bytes_are_malformed(data: bytes) -> None:
     assert codec.read_id(data) is None or isinstance(codec.read_id(data), str)
 
 
+@patient
 @given(kind=st.sampled_from(sorted(messages.REQUESTS)) | st.text(), body=PLAIN, extra=PLAIN)
 def test_random_values_end_in_a_request_or_an_error(kind: str, body: object, extra: object) -> None:
     request = decode_or_explain(envelope(type=kind, body=body, extra=extra))
@@ -57,6 +61,7 @@ def test_a_length_that_lies_takes_no_memory(header: bytes) -> None:
         assert decode_or_explain(envelope(type="submit_job", **fields)) == "protocol.malformed"
 
 
+@patient
 @given(st.data())
 def test_a_message_cut_or_changed_anywhere_is_no_crash(data: st.DataObject) -> None:
     whole = bytearray(envelope(type="submit_job", body={"spec": {"in": [1, {"a": "b"}]}, "key": "k"}))
