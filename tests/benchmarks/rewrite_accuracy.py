@@ -1,9 +1,9 @@
 """How well the rewrite engine's mouth agrees with the actor's own.
 
-`python -m tests.benchmarks.rewrite_accuracy [CLIP...]` re-dubs one part of each clip with that part's own
-sound; the engine may draw only on the other part's picture and sound. Aperture and width of the inner lips are
-compared, frame by frame, with what the actor did: as planned, and as the face tracker measures them in
-the painted picture. Frames that fade to the source at both ends are not counted.
+`python -m tests.benchmarks.rewrite_accuracy [CLIP...]` re-dubs one part of each clip with its own sound; the
+engine may draw only on the other part's picture and sound. Aperture and width of the inner lips are compared,
+frame by frame, with what the actor did: as planned, and as the face tracker measures them in the painted
+picture. Frames that fade to the source at both ends are not counted.
 """
 
 import sys

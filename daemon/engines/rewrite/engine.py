@@ -98,7 +98,7 @@ class RewriteEngine:
         ]
         if not pieces:
             pieces = [Piece(crop, old, 1.0, is_own=True)]
-        return paint_mouth(skin, new, pieces, amount)
+        return paint_mouth(skin, new, pieces, support * np.float32(amount))
 
     def _controls(self, frame: int, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the frame's own controls and the new ones, (c, 2) crop pixels."""

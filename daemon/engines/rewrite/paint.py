@@ -50,8 +50,8 @@ def move_skin(crop: np.ndarray, old: np.ndarray, new: np.ndarray, support: np.nd
     return sample(crop, places)
 
 
-def paint_mouth(skin: np.ndarray, new: np.ndarray, pieces: list[Piece], amount: float) -> np.ndarray:
-    """Lay the pieces' mouths at `new` (c, 2) into the skin (S, S, 3); `amount` 0..1 fades them in."""
+def paint_mouth(skin: np.ndarray, new: np.ndarray, pieces: list[Piece], amount: np.ndarray) -> np.ndarray:
+    """Lay the pieces' mouths at `new` (c, 2) into the skin (S, S, 3); `amount` (S, S) 0..1 fades them in."""
     size = skin.shape[0]
     width = float(np.linalg.norm(new[OUTER[0]] - new[OUTER[10]]))
     box = box_around(new[: LIP_COUNT + len(NEAR)], 0.35 * width, size)
@@ -62,7 +62,7 @@ def paint_mouth(skin: np.ndarray, new: np.ndarray, pieces: list[Piece], amount: 
         piece.share * _relight(_take(piece, new, inner, box, size), area, lips, width) for piece in pieces
     )
     edge = _fill(_reach(new, _LIP_ROOM), box)
-    mask = cv2.GaussianBlur(edge, (0, 0), max(_SOFT * width, 0.8)) * amount
+    mask = cv2.GaussianBlur(edge, (0, 0), max(_SOFT * width, 0.8)) * amount[box.slices]
     out = skin.copy()
     out[box.slices] = area + (mouth - area) * mask[..., None]
     return out

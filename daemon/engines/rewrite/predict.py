@@ -27,7 +27,7 @@ from daemon.engines.rewrite.sound import (
 APERTURE_SHIFT = 0.012  # eye distances; added before the logarithm so that closed lips are finite
 _MIN_TRAINING_S = 2.5
 _MIN_SKILL = 0.12  # correlation on left-out footage below which the source's sound teaches nothing
-_MAX_ROWS = 900
+_SKILL_ROWS, _FIT_ROWS = 600, 1200  # at most, of neighbouring frames that say much the same
 _FOLDS = 8
 _SMILE_S = 0.2
 _DRIFT_S = 0.5
@@ -86,12 +86,12 @@ def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int
     scale = feature_scale(heard, lesson.times_s)
     learned, asked = frame_features(heard, lesson.times_s, scale), frame_features(said, times_s, scale)
     targets = _targets(lesson)
-    rows = _thin(len(learned))
+    rows, all_rows = _thin(len(learned), _SKILL_ROWS), _thin(len(learned), _FIT_ROWS)
     left_out = _leave_out(learned[rows], targets[rows])
     skill = _skill(left_out, targets[rows], lesson.times_s[rows])
     if skill[0] < _MIN_SKILL:
         return general_rule(voice, rate, count)
-    values = _fit(learned[rows], targets[rows])(asked)
+    values = _fit(learned[all_rows], targets[all_rows])(asked)
     gain = np.clip(_true_spread(lesson) / (left_out.std(axis=0) + 1e-6), 1.0, 3.0)
     is_speech = _at(said.active.astype(float), times_s) > 0.5
     values = _restore_spread(values, lesson, gain, is_speech=is_speech)
@@ -206,8 +206,8 @@ def _true_spread(lesson: Lesson) -> np.ndarray:
     return _with_log(lesson.measures).std(axis=0)
 
 
-def _thin(count: int) -> np.ndarray:
-    return np.arange(0, count, -(-count // _MAX_ROWS))
+def _thin(count: int, most: int) -> np.ndarray:
+    return np.arange(0, count, -(-count // most))
 
 
 def _lean_on_rule(learned: np.ndarray, rule: np.ndarray, skill: float, is_speech: np.ndarray) -> np.ndarray:

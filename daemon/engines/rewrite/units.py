@@ -20,6 +20,7 @@ _LOOK = (24, 16)  # columns, rows of the thumbnail in which two mouths are compa
 _LOOK_SIDES = (0.9, 0.6)  # its size in eye distances
 _MIN_SCORE = 0.5
 _KEPT_LOOKS = 8  # principal components
+_LOOKS_FOR_COMPONENTS = 300
 _STEADY_S = 0.03
 
 
@@ -131,10 +132,11 @@ def _components(looks: np.ndarray) -> np.ndarray:
     if len(looks) < 2:
         return np.zeros((len(looks), 1))
     centred = looks - looks.mean(axis=0)
-    gram = centred @ centred.T
-    values, vectors = np.linalg.eigh(gram)
-    kept = slice(-min(_KEPT_LOOKS, len(looks) - 1), None)
-    scores = vectors[:, kept] * np.sqrt(np.maximum(values[kept], 0))
+    some = centred[:: -(-len(centred) // _LOOKS_FOR_COMPONENTS)]
+    _, vectors = np.linalg.eigh(some @ some.T)
+    directions = vectors[:, -min(_KEPT_LOOKS, len(some) - 1) :].T @ some
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True) + 1e-9
+    scores = centred @ directions.T
     return scores / (np.sqrt((scores**2).sum(axis=1).mean()) + 1e-9)
 
 
