@@ -14,14 +14,20 @@ Script = Callable[[str], dict[str, object]]
 
 
 @pytest.fixture
-def client(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """Start a daemon by connecting to it, and stop it at the end."""
+def quiet_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a home whose daemon runs scripted jobs and is stopped at the end, whoever started it."""
     monkeypatch.setenv("DUBWRIGHT_RUNNER", "tests.fakes.runner:run_job")
-    with Client.connect(name="test") as connected:
-        yield connected
+    yield home
     if is_locked(find_paths().lock_file):
         with Client.connect(start=False, name="test") as last:
             last.shutdown()
+
+
+@pytest.fixture
+def client(quiet_home: Path) -> Iterator[Client]:
+    """Start a daemon by connecting to it."""
+    with Client.connect(name="test") as connected:
+        yield connected
 
 
 @pytest.fixture

@@ -101,7 +101,7 @@ def test_after_subscribe_every_event_comes(plugin: Plugin, script: Script) -> No
     assert len(replies) == 1
 
 
-def test_it_starts_a_daemon_when_none_runs(home: Path) -> None:
+def test_it_starts_a_daemon_when_none_runs(quiet_home: Path) -> None:
     plugin = Plugin()
     with plugin.process:
         assert plugin.ask({"id": 1, "type": "list_jobs"})["body"] == {"jobs": []}

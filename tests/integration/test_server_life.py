@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -28,9 +29,16 @@ HEAVY = ("torch", "av", "cv2", "numpy", "scipy", "ai_edge_litert", "soxr")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 
-def run_daemon() -> subprocess.Popen[str]:
-    """Start a daemon in the foreground, as a service would."""
-    return subprocess.Popen([sys.executable, "-m", "daemon"], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
+@contextmanager
+def run_daemon() -> Iterator[subprocess.Popen[str]]:
+    """Start a daemon in the foreground, as a service would; wait for its end."""
+    command = [sys.executable, "-m", "daemon"]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+            process.wait(20)
+        finally:
+            process.kill()
 
 
 def first_line(process: subprocess.Popen[str]) -> dict[str, dict[str, object]]:
@@ -67,7 +75,7 @@ def test_a_second_daemon_is_refused_and_the_first_goes_on(client: Client) -> Non
     assert str(client.status().server_pid) in str(line["error"]["message"])
 
 
-def test_clients_that_start_a_daemon_together_get_the_same_one(home: Path) -> None:
+def test_clients_that_start_a_daemon_together_get_the_same_one(quiet_home: Path) -> None:
     found: list[int] = []
 
     def connect() -> None:
@@ -99,9 +107,8 @@ def test_a_stopped_daemon_leaves_nothing_and_is_not_started_again(client: Client
 @posix
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly_with_its_workers_and_keeps_the_job(
-    home: Path, script: Script, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    quiet_home: Path, script: Script, number: signal.Signals
 ) -> None:
-    monkeypatch.setenv("DUBWRIGHT_RUNNER", "tests.fakes.runner:run_job")
     with run_daemon() as process:
         assert first_line(process)["endpoint"]["server_pid"] == process.pid
         with Client.connect(start=False) as client:
@@ -149,7 +156,7 @@ def test_what_a_killed_daemon_left_does_not_disturb_the_next(client: Client, scr
         assert [found.job_id for found in again.jobs()] == [job.job_id]
 
 
-def test_wrong_settings_keep_it_from_starting_and_are_named(home: Path) -> None:
+def test_wrong_settings_keep_it_from_starting_and_are_named(quiet_home: Path) -> None:
     paths = find_paths()
     paths.make()
     paths.config_file.write_text("[server]\nprot = 1\n", encoding="utf-8")
@@ -187,7 +194,7 @@ def test_a_home_that_cannot_be_made_is_a_clear_error(tmp_path: Path, monkeypatch
     assert code_of(Client.connect) == "home.unwritable"
 
 
-def test_a_broken_queue_is_set_aside_and_told(home: Path) -> None:
+def test_a_broken_queue_is_set_aside_and_told(quiet_home: Path) -> None:
     paths = find_paths()
     paths.make()
     paths.queue_file.write_bytes(b"this is no database" * 100)
