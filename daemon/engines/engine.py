@@ -31,12 +31,12 @@ class Material:
     """
 
     frames: FrameRange  # frames surveyed; contains the range
-    track: FaceTrack  # the speaker over `frames`
+    track: FaceTrack  # the speaker over `frames`, points in square pixels (source.SourceInfo.squeeze)
     patch: Callable[[int], np.ndarray | None]
     sound: (
         np.ndarray | None
     )  # the source's own sound, 16 kHz mono float32, sample 0 at frames.start; None: silent
-    patch_matrix: Callable[[int], np.ndarray | None]  # (2, 3) patch pixels -> source pixels of that frame
+    patch_matrix: Callable[[int], np.ndarray | None]  # (2, 3) patch pixels -> square pixels of that frame
 
 
 @dataclass(frozen=True)

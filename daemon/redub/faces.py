@@ -21,12 +21,12 @@ MAX_LOOKS = 16
 RECOVERY_LOOK = 1.3  # a face that reappears in place may look this different and still be the same person
 
 Detail = Callable[[], tuple[np.ndarray, np.ndarray]]
-"""Gives a larger picture of the same frame and its matrix to stored pixels."""
+"""Gives a larger picture of the same frame and its matrix to square pixels."""
 
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """One person: `points` (n, 468, 3) float32 in stored source pixels, one for each of `frames` (n,).
+    """One person: `points` (n, 468, 3) float32 in square pixels (source.SourceInfo.squeeze), one for each of `frames` (n,).
 
     `pieces` are the provisional ids, as `FaceTracker.update` gave them, that turned out to be this person.
     """
@@ -93,15 +93,15 @@ class FaceTracker:
         self,
         frame: int,
         upright_rgb8: np.ndarray,
-        upright_to_stored: np.ndarray,
+        upright_to_square: np.ndarray,
         *,
         detail: Detail | None = None,
     ) -> list[tuple[int, np.ndarray]]:
-        """Follow the faces into `frame`; return (provisional id, (468, 3) points in stored pixels) of each.
+        """Follow the faces into `frame`; return (provisional id, (468, 3) points in square pixels) of each.
 
         `upright_rgb8` is upright, (H, W, 3), about 640 px long; `detail` gives a larger one for small faces.
         """
-        picture = _Picture(upright_rgb8, np.asarray(upright_to_stored, np.float64), detail)
+        picture = _Picture(upright_rgb8, np.asarray(upright_to_square, np.float64), detail)
         is_cut = self._is_cut(upright_rgb8)
         if is_cut:
             self._end_pieces()
@@ -155,7 +155,7 @@ class FaceTracker:
         return piece.is_active
 
     def _add(self, piece: Piece, frame: int, picture: "_Picture", points: np.ndarray, score: float) -> None:
-        piece.add(frame, points, picture.to_stored(points), score)
+        piece.add(frame, points, picture.to_square(points), score)
         if (len(piece.frames) - 1) % piece.look_step == 0:
             piece.add_look(take_look(picture.small, points))
 
@@ -241,13 +241,13 @@ class _Picture:
             return face.points, face.score
         if self._large is None:
             self._large = self._detail()
-        large, large_to_stored = self._large
-        to_large = _compose(_invert(large_to_stored), self._matrix)
+        large, large_to_square = self._large
+        to_large = _compose(_invert(large_to_square), self._matrix)
         face = mesh.track(large, _apply(to_large, previous))
         return _apply(_invert(to_large), face.points), face.score
 
-    def to_stored(self, points: np.ndarray) -> np.ndarray:
-        """Return the points in stored source pixels."""
+    def to_square(self, points: np.ndarray) -> np.ndarray:
+        """Return the points in square pixels (source.SourceInfo.squeeze)."""
         return _apply(self._matrix, points)
 
 

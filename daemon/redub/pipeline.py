@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -173,6 +173,7 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
         patch=patch,
         patch_matrix=patch_matrix,
     )
+    region = replace(region, matrices=info.squeeze(region.matrices))
     _require_face(region.usable & plan.editable, plan)
     reporter.stage("voice", len(frames))
     speech = speech_activity(plan.voice.mono16k, info.rate, frames)
@@ -210,7 +211,7 @@ def choose_track(found: Survey, plan: Plan, sound: np.ndarray | None) -> FaceTra
         plan.spec.face,
         wanted=plan.frames,
         rate=info.rate,
-        upright_to_stored=info.upright_to_stored(max(info.width, info.height)),
+        upright_to_square=info.upright_to_square(max(info.width, info.height)),
         boxes=plan.spec.boxes,
         sound=sound,
         sound_start=found.frames.start,
@@ -240,7 +241,7 @@ def _describe_face(track: FaceTrack, source: Source, folder: Path) -> dict[str, 
     info = source.info
     best = int(np.argmax(track.scores))
     frame = int(track.frames[best])
-    to_upright = cv2.invertAffineTransform(info.upright_to_stored(max(info.width, info.height)))
+    to_upright = cv2.invertAffineTransform(info.upright_to_square(max(info.width, info.height)))
     points = track.points[best][:, :2] @ to_upright[:, :2].T + to_upright[:, 2]
     low, high = points.min(0), points.max(0)
     picture = source.frame(frame).upright_rgb8(max(info.width, info.height))

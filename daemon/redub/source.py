@@ -68,6 +68,17 @@ class SourceInfo:
         """Return the (2, 3) float64 matrix from pixels of `Frame.upright_rgb8(max_side)` to stored pixels."""
         return self._view(max_side).to_stored()
 
+    def upright_to_square(self, max_side: int) -> np.ndarray:
+        """Return the (2, 3) matrix from pixels of `Frame.upright_rgb8(max_side)` to square pixels."""
+        return np.diag([float(self.sample_aspect), 1.0]) @ self.upright_to_stored(max_side)
+
+    def squeeze(self, matrices: np.ndarray) -> np.ndarray:
+        """Return (..., 2, 3) matrices that lead to stored pixels, from ones that lead to square pixels.
+
+        Square pixels are the stored ones made as wide as they are shown: there a face keeps its proportions.
+        """
+        return np.diag([1.0 / float(self.sample_aspect), 1.0]) @ matrices
+
     def _view(self, max_side: int) -> UprightView:
         return UprightView.fit(self.width, self.height, self.rotation, self.sample_aspect, max_side)
 

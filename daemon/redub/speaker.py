@@ -30,7 +30,7 @@ def choose_speaker(
     *,
     wanted: FrameRange,
     rate: Fraction,
-    upright_to_stored: np.ndarray,
+    upright_to_square: np.ndarray,
     boxes: list[Box | None] | None = None,
     sound: np.ndarray | None = None,
     sound_start: int = 0,
@@ -38,7 +38,7 @@ def choose_speaker(
     """Return the track to work on in the frames `wanted`.
 
     `boxes`, one a wanted frame, win over `face` ("auto", a track id, or "X,Y" in the first wanted frame);
-    both are in pixels of the upright full-size picture; (2, 3) `upright_to_stored` leads to stored ones.
+    both are in pixels of the upright full-size picture; (2, 3) `upright_to_square` leads to square ones.
     `sound` is the source's own, 16 kHz mono, its first sample at frame `sound_start`.
 
     Raises MediaError `face.none` where nobody is seen, `face.not_found` where not the one asked for, and
@@ -48,12 +48,12 @@ def choose_speaker(
     if not seen:
         raise MediaError("face.none", f"No face is seen in frames {wanted.start} to {wanted.stop - 1}.")
     if boxes is not None:
-        return _by_boxes(seen, boxes, wanted, upright_to_stored)
+        return _by_boxes(seen, boxes, wanted, upright_to_square)
     if face == "auto":
         return _by_sound(seen, wanted, rate, sound, sound_start)
     if re.fullmatch(r"\d+", face.strip()):
         return _by_id(seen, int(face), wanted)
-    return _by_point(seen, face, wanted, rate, upright_to_stored)
+    return _by_point(seen, face, wanted, rate, upright_to_square)
 
 
 def count_frames(track: FaceTrack, frames: FrameRange) -> int:
@@ -157,7 +157,7 @@ def _by_id(tracks: list[FaceTrack], track_id: int, wanted: FrameRange) -> FaceTr
 
 
 def _by_point(
-    tracks: list[FaceTrack], face: str, wanted: FrameRange, rate: Fraction, upright_to_stored: np.ndarray
+    tracks: list[FaceTrack], face: str, wanted: FrameRange, rate: Fraction, upright_to_square: np.ndarray
 ) -> FaceTrack:
     try:
         x, y = (float(part) for part in face.split(","))
@@ -165,7 +165,7 @@ def _by_point(
         raise RequestError(
             "job.invalid", f"`face` is {face!r}; it must be auto, a track id, or X,Y."
         ) from None
-    point = upright_to_stored[:, :2] @ np.array([x, y]) + upright_to_stored[:, 2]
+    point = upright_to_square[:, :2] @ np.array([x, y]) + upright_to_square[:, 2]
     for frame in range(wanted.start, min(wanted.stop, wanted.start + 1 + round(POINT_REACH_S * rate))):
         distances = [_distance(track.points_at(frame), point) for track in tracks]
         if min(distances) < 0.75:
@@ -182,7 +182,7 @@ def _distance(points: np.ndarray | None, point: np.ndarray) -> float:
 
 
 def _by_boxes(
-    tracks: list[FaceTrack], boxes: list[Box | None], wanted: FrameRange, upright_to_stored: np.ndarray
+    tracks: list[FaceTrack], boxes: list[Box | None], wanted: FrameRange, upright_to_square: np.ndarray
 ) -> FaceTrack:
     """Return one track made of the face in each frame's box; frames whose box is null or empty are not in it.
 
@@ -192,7 +192,7 @@ def _by_boxes(
         raise RequestError("boxes.invalid", f"There are {len(boxes)} boxes for {len(wanted)} frames.")
     picks: list[tuple[FaceTrack, int]] = []
     for frame, box in zip(wanted, boxes, strict=True):
-        track = None if box is None else _in_box(tracks, frame, _stored_box(box, frame, upright_to_stored))
+        track = None if box is None else _in_box(tracks, frame, _stored_box(box, frame, upright_to_square))
         if track is not None:
             picks.append((track, frame))
     if not picks:
@@ -204,14 +204,14 @@ def _by_boxes(
     return _assemble(main, outside + picks + after)
 
 
-def _stored_box(box: Box, frame: int, upright_to_stored: np.ndarray) -> np.ndarray:
+def _stored_box(box: Box, frame: int, upright_to_square: np.ndarray) -> np.ndarray:
     x0, y0, x1, y1 = box
     if not (np.isfinite(box).all() and x1 > x0 and y1 > y0):
         raise RequestError(
             "boxes.invalid", f"The box of frame {frame} is {list(box)}; x0 < x1 and y0 < y1 must hold."
         )
-    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]]) @ upright_to_stored[:, :2].T
-    return box_of(corners + upright_to_stored[:, 2])
+    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]]) @ upright_to_square[:, :2].T
+    return box_of(corners + upright_to_square[:, 2])
 
 
 def _in_box(tracks: list[FaceTrack], frame: int, box: np.ndarray) -> FaceTrack | None:

@@ -32,7 +32,7 @@ class PatchStore:
     path: Path
     side: int
     slots: dict[tuple[int, int], int] = field(default_factory=dict)  # (piece, frame) -> record
-    matrices: list[np.ndarray] = field(default_factory=list)  # (2, 3) patch pixels -> stored pixels
+    matrices: list[np.ndarray] = field(default_factory=list)  # (2, 3) patch pixels -> square pixels
 
     def add(self, piece: int, frame: int, rgb: np.ndarray, matrix: np.ndarray) -> None:
         """Append one patch, (side, side, 3) float32."""
@@ -70,7 +70,7 @@ class Survey:
         return None if slot is None or self.patches is None else self.patches.read(slot)
 
     def patch_matrix(self, track: FaceTrack, frame: int) -> np.ndarray | None:
-        """Return the (2, 3) matrix from that patch's pixels to stored pixels, or None."""
+        """Return the (2, 3) matrix from that patch's pixels to square pixels, or None."""
         slot = self.patches.find(track, frame) if self.patches else None
         return None if slot is None or self.patches is None else self.patches.matrices[slot]
 
@@ -116,15 +116,15 @@ class _Pass:
         self.done = 0
         self._info, self._work, self._frame_count = info, work, len(frames)
         self._coding: Coding = coding_of(info.pixels, info.colour, info.height)
-        self._to_stored = info.upright_to_stored(TRACKING_SIDE)
+        self._to_square = info.upright_to_square(TRACKING_SIDE)
 
     def look_at(self, frame: Frame) -> None:
         """Follow the faces into a frame and cut out what is needed of them."""
         seen = self.tracker.update(
             frame.index,
             frame.upright_rgb8(TRACKING_SIDE),
-            self._to_stored,
-            detail=lambda: (frame.upright_rgb8(DETAIL_SIDE), self._info.upright_to_stored(DETAIL_SIDE)),
+            self._to_square,
+            detail=lambda: (frame.upright_rgb8(DETAIL_SIDE), self._info.upright_to_square(DETAIL_SIDE)),
         )
         self.done += 1
         if self._work is not None:
@@ -139,7 +139,8 @@ class _Pass:
             path.unlink(missing_ok=True)
             self.patches = PatchStore(path, patch_side(pose, self._frame_count))
         matrix = crop_matrix(pose, self.patches.side)
-        rgb = sample_crop(frame.planes, frame.pixels, self._coding, matrix, self.patches.side)
+        to_stored = self._info.squeeze(matrix)
+        rgb = sample_crop(frame.planes, frame.pixels, self._coding, to_stored, self.patches.side)
         self.patches.add(piece, frame.index, rgb, matrix)
 
 

@@ -72,13 +72,13 @@ def test_the_face_whose_mouth_goes_with_the_sound_is_chosen(
     left, _ = left_and_right(tracks)
     sound = read_sound(media / "latentsync_demo1.mp4", COUNT * 640)
     chosen = choose_speaker(
-        tracks, "auto", wanted=FrameRange(0, COUNT), rate=RATE, upright_to_stored=IDENTITY, sound=sound
+        tracks, "auto", wanted=FrameRange(0, COUNT), rate=RATE, upright_to_square=IDENTITY, sound=sound
     )
     assert chosen is left
 
 
 def test_without_sound_the_most_prominent_face_is_chosen(pair: list[FaceTrack]) -> None:
-    chosen = choose_speaker(pair, "auto", wanted=FrameRange(0, COUNT), rate=RATE, upright_to_stored=IDENTITY)
+    chosen = choose_speaker(pair, "auto", wanted=FrameRange(0, COUNT), rate=RATE, upright_to_square=IDENTITY)
     assert chosen is pair[0]
 
 
@@ -89,7 +89,7 @@ def test_a_face_is_chosen_by_id_and_by_point(pair: list[FaceTrack]) -> None:
         point = f"{(box[0] + box[2]) / 2},{(box[1] + box[3]) / 2}"
         for face in (str(track.track_id), point):
             assert (
-                choose_speaker(pair, face, wanted=FrameRange(0, 50), rate=RATE, upright_to_stored=IDENTITY)
+                choose_speaker(pair, face, wanted=FrameRange(0, 50), rate=RATE, upright_to_square=IDENTITY)
                 is track
             )
 
@@ -99,7 +99,7 @@ def test_a_face_is_chosen_by_id_and_by_point(pair: list[FaceTrack]) -> None:
 )
 def test_a_face_that_is_not_there_is_refused(pair: list[FaceTrack], face: str, code: str) -> None:
     with pytest.raises((MediaError, RequestError)) as caught:
-        choose_speaker(pair, face, wanted=FrameRange(0, 50), rate=RATE, upright_to_stored=IDENTITY)
+        choose_speaker(pair, face, wanted=FrameRange(0, 50), rate=RATE, upright_to_square=IDENTITY)
     assert caught.value.code == code
 
 
@@ -107,18 +107,18 @@ def test_boxes_with_nulls_leave_those_frames_out(pair: list[FaceTrack]) -> None:
     left, _ = left_and_right(pair)
     wanted = FrameRange(5, 35)
     boxes = [None if frame % 3 == 0 else (0.0, 0.0, 180.0, 320.0) for frame in wanted]
-    chosen = choose_speaker(pair, "auto", wanted=wanted, rate=RATE, upright_to_stored=IDENTITY, boxes=boxes)
+    chosen = choose_speaker(pair, "auto", wanted=wanted, rate=RATE, upright_to_square=IDENTITY, boxes=boxes)
     assert chosen.track_id == left.track_id
     assert [frame for frame in chosen.frames if frame in range(5, 35)] == [f for f in wanted if f % 3]
     assert np.array_equal(chosen.points_at(7), left.points_at(7))
     with pytest.raises(RequestError, match="29 boxes for 30 frames"):
-        choose_speaker(pair, "auto", wanted=wanted, rate=RATE, upright_to_stored=IDENTITY, boxes=boxes[1:])
+        choose_speaker(pair, "auto", wanted=wanted, rate=RATE, upright_to_square=IDENTITY, boxes=boxes[1:])
 
 
 def test_no_face_in_the_range_is_said(pair: list[FaceTrack]) -> None:
     left, _ = left_and_right(pair)
     with pytest.raises(MediaError) as caught:
-        choose_speaker([left], "auto", wanted=FrameRange(42, 50), rate=RATE, upright_to_stored=IDENTITY)
+        choose_speaker([left], "auto", wanted=FrameRange(42, 50), rate=RATE, upright_to_square=IDENTITY)
     assert caught.value.code == "face.none"
 
 
