@@ -156,7 +156,7 @@ def test_what_a_killed_daemon_left_does_not_disturb_the_next(client: Client, scr
         assert [found.job_id for found in again.jobs()] == [job.job_id]
 
 
-def test_wrong_settings_keep_it_from_starting_and_are_named(quiet_home: Path) -> None:
+def test_wrong_settings_keep_it_from_starting_and_are_named(home: Path) -> None:
     paths = find_paths()
     paths.make()
     paths.config_file.write_text("[server]\nprot = 1\n", encoding="utf-8")
