@@ -1,0 +1,154 @@
+"""The engine's front door: `load` a task from a folder, then call it with what the video is to be made from.
+
+    speak = load("s2v-14B", "models/Wan2.2-S2V-14B")
+    for clip_CFHW in speak("She smiles and says hello.", picture=picture_HWC, sound=samples_T):
+        ...
+
+Pictures are uint8 [H, W, 3], sound is 16 kHz mono float32; frames come out as float32 [3, F, H, W] in [-1,
+1].
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from wan_engine.audio.wav2vec2 import SAMPLE_RATE
+from wan_engine.errors import SettingError
+from wan_engine.loading.assemble import Placement, load_parts
+from wan_engine.pipelines.image_to_video import image_to_video
+from wan_engine.pipelines.parts import Parts
+from wan_engine.pipelines.settings import Sampling, sampling_for
+from wan_engine.pipelines.speech_to_video import PoseVideo, SpeechInputs, speech_to_video
+from wan_engine.pipelines.text_image_to_video import text_image_to_video
+from wan_engine.pipelines.text_to_video import text_to_video
+from wan_engine.pipelines.video import check_size
+from wan_engine.sampling.control import Control
+from wan_engine.shapes import check_frame_count, parse_size
+from wan_engine.text.prompt import negative_prompt
+
+
+def load(task: str, folder: Path | str, *, placement: Placement | None = None, **job: Any) -> "Pipeline":
+    """Return a pipeline for a task. Nothing large is read before the first call.
+
+    `job` may name the largest `size` (rows, columns) and `frame_count`, to plan memory by. Raises WanError.
+    """
+    return Pipeline(load_parts(task, Path(folder), placement=placement, **job))
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """One task, ready to be called; it holds networks only while they are needed."""
+
+    parts: Parts
+
+    def __call__(
+        self,
+        prompt: str,
+        *,
+        negative: str | None = None,
+        size: str | None = None,
+        frame_count: int | None = None,
+        picture: Tensor | None = None,
+        sound: Tensor | None = None,
+        pose: PoseVideo | None = None,
+        control: Control | None = None,
+        **settings: Any,
+    ) -> Iterator[Tensor]:
+        """Yield the video in pieces [3, F, H, W]: one for every clip of speech, else one in all.
+
+        `size` is one of the task's, "width*height": the video's own, or the area it may fill where a picture
+        gives the aspect. `settings` are those of `sampling_for`, and for speech `clip_frames`, `most_clips`,
+        `starts_from_picture`, `reference_compat`. Raises WanError; Cancelled when `control` says so.
+        """
+        task = self.parts.task
+        size = task.sizes[0] if size is None else size
+        check_size(task, size)
+        self._check_inputs(picture, sound, pose)
+        speech = {key: settings.pop(key) for key in _SPEECH_SETTINGS if key in settings}
+        sampling = sampling_for(task, **settings)
+        texts = self.parts.encode_text(prompt), self._negative(negative, sampling)
+        if task.transformer.model_type == "s2v":
+            assert picture is not None, "checked above"
+            assert sound is not None, "checked above"
+            yield from self._speak(texts, size, picture, sound, pose, sampling, control, speech)
+            return
+        yield self._film(texts, size, frame_count or task.frame_count, picture, sampling, control)
+
+    def _film(
+        self,
+        texts: tuple[Tensor, Tensor],
+        size: str,
+        frame_count: int,
+        picture: Tensor | None,
+        sampling: Sampling,
+        control: Control | None,
+    ) -> Tensor:
+        check_frame_count(frame_count)
+        width, height = parse_size(size)
+        rest: dict[str, Any] = {"frame_count": frame_count, "sampling": sampling, "control": control}
+        match self.parts.task.transformer.model_type:
+            case "t2v":
+                return text_to_video(self.parts, *texts, width=width, height=height, **rest)
+            case "i2v":
+                assert picture is not None, "checked by the caller"
+                return image_to_video(self.parts, *texts, picture, area=width * height, **rest)
+            case _:
+                return text_image_to_video(self.parts, *texts, picture, width=width, height=height, **rest)
+
+    def _speak(
+        self,
+        texts: tuple[Tensor, Tensor],
+        size: str,
+        picture: Tensor,
+        sound: Tensor,
+        pose: PoseVideo | None,
+        sampling: Sampling,
+        control: Control | None,
+        speech: dict[str, Any],
+    ) -> Iterator[Tensor]:
+        assert self.parts.encode_speech is not None, "a speech model has an encoder of speech"
+        width, height = parse_size(size)
+        is_released = speech.pop("reference_compat", False)
+        inputs = SpeechInputs(
+            prompt=texts[0],
+            negative=texts[1],
+            picture_HWC=picture,
+            features_JTC=self.parts.encode_speech(sound),
+            area=width * height,
+            seconds=Fraction(len(sound), SAMPLE_RATE),
+            pose=pose,
+            **speech,
+        )
+        yield from speech_to_video(
+            self.parts, inputs, sampling, reference_compat=is_released, control=control
+        )
+
+    def _negative(self, negative: str | None, sampling: Sampling) -> Tensor:
+        """Encode the negative prompt; an empty or missing one is the released one."""
+        return self.parts.encode_text(negative or negative_prompt(self.parts.task.name))
+
+    def _check_inputs(self, picture: Tensor | None, sound: Tensor | None, pose: PoseVideo | None) -> None:
+        """Refuse inputs the task needs and has not, or has and cannot use. Raises SettingError."""
+        task = self.parts.task
+        kind = task.transformer.model_type
+        needed = {"a picture": (picture, kind in ("i2v", "s2v")), "a sound": (sound, kind == "s2v")}
+        for name, (value, is_needed) in needed.items():
+            if value is None and is_needed:
+                raise SettingError(f"{task.name} needs {name}.")
+        useless = {
+            "picture": picture is not None and kind == "t2v",
+            "sound": sound is not None and kind != "s2v",
+            "pose video": pose is not None and kind != "s2v",
+        }
+        for name, is_useless in useless.items():
+            if is_useless:
+                raise SettingError(
+                    f"{task.name} cannot use a {name}.", hint="Leave it out, or choose another task."
+                )
+
+
+_SPEECH_SETTINGS = ("clip_frames", "most_clips", "starts_from_picture", "reference_compat")
