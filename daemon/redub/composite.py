@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from daemon.redub.colour import Coding
-from daemon.redub.crop import Area, area_of, place, subsample
+from daemon.redub.crop import Area, area_of, covers, place, subsample
 from daemon.redub.pixels import PixelFormat
 
 _CHANGE_FLOOR = 0.75 / 255  # differences below this are resampling, not a change
@@ -128,7 +128,7 @@ def bake(
         if wide or high:
             weight = subsample(alpha, pixels)
             value = subsample(value * alpha, pixels) / np.maximum(weight, 1e-6)
-            alpha = weight
+            alpha = np.where(covers(alpha > 0, pixels), weight, 0)
         y0, x0 = area.y0 >> high, area.x0 >> wide
         view = plane[y0 : y0 + alpha.shape[0], x0 : x0 + alpha.shape[1]]
         blended = view + alpha * (value - view)
@@ -144,6 +144,8 @@ def overlay_planes(patch: Patch, coding: Coding, width: int, height: int) -> tup
     """
     planes = tuple(np.full((height, width), value, np.uint16) for value in (64, 512, 512, 0))
     area = patch.area
+    if patch.alpha.size == 0:
+        return planes
     rows, columns = slice(area.y0, area.y1), slice(area.x0, area.x1)
     reach = 2 * _FILL_MARGIN_PX + 1
     near = cv2.dilate((patch.alpha > 0).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0

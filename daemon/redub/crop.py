@@ -121,3 +121,10 @@ def subsample(image: np.ndarray, pixels: PixelFormat) -> np.ndarray:
         right = np.concatenate([image[:, 1:], image[:, -1:]], axis=1)
         image = ((left + 2 * image + right) / 4)[:, ::2]
     return image
+
+
+def covers(flags: np.ndarray, pixels: PixelFormat) -> np.ndarray:
+    """Return the chroma samples all of whose own luma pixels are set in `flags`, cut along `Area`."""
+    rows, columns = 1 << pixels.log2_h, 1 << pixels.log2_w
+    padded = np.pad(flags, ((0, -flags.shape[0] % rows), (0, -flags.shape[1] % columns)), mode="edge")
+    return padded.reshape(padded.shape[0] // rows, rows, -1, columns).all(axis=(1, 3))

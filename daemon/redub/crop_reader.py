@@ -43,7 +43,7 @@ class CropReader:
             self._next = frame
             self._frames = self._source.frames(FrameRange(frame, stop), still=self._still)
         read = next(self._frames)
-        matrix = self._region.matrices[read.index - self._region.frames.start]
+        matrix = read.info.squeeze(self._region.matrices[read.index - self._region.frames.start])
         rgb = sample_crop(read.planes, read.pixels, self._coding, matrix, self._region.size)
         self._kept[read.index] = np.rint(np.clip(rgb, 0, 1) * _SCALE).astype(np.uint16)
         self._next = read.index + 1

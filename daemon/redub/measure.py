@@ -68,7 +68,7 @@ class _Observer:
         region, info = self._subject.region, self._info
         inside = source.index in region.frames
         mask = region.mask(source.index) if inside else np.zeros((region.size, region.size), np.float32)
-        matrix = region.matrices[source.index - region.frames.start] if inside else None
+        matrix = info.squeeze(region.matrices[source.index - region.frames.start]) if inside else None
         allowed = np.zeros((info.height, info.width), bool)
         if matrix is not None and mask.any():
             area = area_of(matrix, region.size, info.width, info.height)
@@ -139,7 +139,7 @@ class _Observer:
         if not region.usable[index]:
             return float("nan")
         to_crop = view_matrix(region.size)
-        matrix = region.matrices[index] @ np.vstack([to_crop, [0, 0, 1]])
+        matrix = self._info.squeeze(region.matrices[index]) @ np.vstack([to_crop, [0, 0, 1]])
         ours = sample_crop(source.planes, source.pixels, self._coding, matrix, _VIEW_SIDE)
         shown, _ = take.crop(matrix, _VIEW_SIDE, ours)
         points = np.zeros((468, 3), np.float32)

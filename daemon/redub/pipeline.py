@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,6 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
         patch=patch,
         patch_matrix=patch_matrix,
     )
-    region = replace(region, matrices=info.squeeze(region.matrices))
     _require_face(region.usable & plan.editable, plan)
     reporter.stage("voice", len(frames))
     speech = speech_activity(plan.voice.mono16k, info.rate, frames)

@@ -159,7 +159,7 @@ def _patches(
         if frame in region.frames:
             crop, alpha = next(inside)
             if alpha.any():
-                matrix = region.matrices[frame - region.frames.start]
+                matrix = info.squeeze(region.matrices[frame - region.frames.start])
                 patch = place_patch(crop, alpha, matrix, info.width, info.height)
         yield frame, patch
 

@@ -35,7 +35,7 @@ FADE_SPAN_S = Fraction(1, 6)  # seconds over which the mask comes back after an 
 class Region:
     """Where the mouth may change in each of the n frames of `frames`.
 
-    `matrices` (n, 2, 3) lead from crop pixels to stored source pixels, `points` (n, 468, 2) are in crop
+    `matrices` (n, 2, 3) lead from crop pixels to the track's (square) pixels, `points` (n, 468, 2) are in crop
     pixels, `usable` (n,) says where there is a face to work on, `weight` (n,) fades from 0 there to 1
     well inside.
     """
@@ -82,7 +82,7 @@ def build_region(
     """Plan the crop and the mask of `track` over `frames`.
 
     `editable` (n,) is False where a frame is to be left alone. With `patch` (uint8 RGB crops of frames)
-    and `patch_matrix` (each one's matrix from patch pixels to stored pixels), things in front of the face are
+    and `patch_matrix` (each one's matrix from patch pixels to the track's), things in front of the face are
     found and kept out of the mask. The track must have at least one frame.
     """
     known, usable = _fill_gaps(track, frames)
