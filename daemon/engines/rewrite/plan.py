@@ -71,7 +71,7 @@ def make_plan(
     shapes = np.einsum("nk,nkcd->ncd", shares, units.shapes[pairs])
     trust = np.append(max(prediction.skill[0], 0.6), prediction.skill[1:])
     measures = np.einsum("nk,nkm->nm", shares, units.measures[pairs])
-    change = _change(asked, measures, _FOLLOW * trust, rate)
+    change = _change(asked, measures, _FOLLOW * trust)
     drawn = modes.move_all(shapes, change)
     return Plan(pairs, shares, _steady(drawn, rate), amount)
 
@@ -101,14 +101,13 @@ def _context_distance(prediction: Prediction) -> np.ndarray:
     return distance / max(float(distance.mean()), 1e-9)
 
 
-def _change(asked: np.ndarray, shown: np.ndarray, trust: np.ndarray, rate: float) -> np.ndarray:
+def _change(asked: np.ndarray, shown: np.ndarray, trust: np.ndarray) -> np.ndarray:
     """Return (n, 5) how far the measures are moved: part of the way to those asked for, within what a
     picture bears.
     """
     target = asked.copy()
     target[:, 0] = from_log(asked[:, 0])
     change = (target - shown) * trust
-    change = gaussian_filter1d(change, max(_STEADY_S * rate, 0.3), axis=0, mode="nearest")
     change[:, 0] = np.clip(change[:, 0], -0.75 * shown[:, 0], 0.6 * shown[:, 0] + 0.02)
     limits = np.array([np.inf, 0.06, 0.05, 0.02, 0.02])
     return np.clip(change, -limits, limits)

@@ -24,7 +24,7 @@ from daemon.engines.rewrite.sound import (
     relate,
 )
 
-APERTURE_SHIFT = 0.012  # eye distances; added before the logarithm so that closed lips are finite
+APERTURE_SHIFT = 0.005  # eye distances; added before the logarithm so that closed lips are finite
 _MIN_TRAINING_S = 2.5
 _MIN_SKILL = 0.12  # correlation on left-out footage below which the source's sound teaches nothing
 _SKILL_ROWS, _FIT_ROWS = 600, 1200  # at most, of neighbouring frames that say much the same
@@ -210,6 +210,17 @@ def _thin(count: int, most: int) -> np.ndarray:
     return np.arange(0, count, -(-count // most))
 
 
+def _close_as_often(values: np.ndarray, is_speech: np.ndarray, actor: np.ndarray, trust: float) -> np.ndarray:
+    """Return the values with those below the middle brought to the ranks of the actor's own.
+
+    Lips then close for p, b and m about as often as the actor's do; wide openings stay what they were.
+    """
+    spoken = np.sort(values[is_speech])
+    rank = np.interp(values, spoken, np.linspace(0, 1, len(spoken)))
+    share = trust * np.clip((0.55 - rank) / 0.3, 0, 1)
+    return values + share * (np.minimum(np.quantile(actor, rank), values) - values)
+
+
 def _lean_on_rule(learned: np.ndarray, rule: np.ndarray, skill: float, is_speech: np.ndarray) -> np.ndarray:
     """Mix the general rule, brought to the learned mean and spread, into a prediction of little skill."""
     share = np.clip(1 - skill / _FULL_SKILL, 0, 1)
@@ -307,6 +318,8 @@ def _restore_spread(
         gain = np.exp((1 - trust) * np.log(gain) + trust * np.log(np.clip(own, 1.0, 4.0)))
         middle = middle + trust * (values[speaking].mean(axis=0) - middle)
     stretched = targets.mean(axis=0) + (values - middle) * gain
+    if speaking.sum() >= 10:
+        stretched[:, 0] = _close_as_often(stretched[:, 0], speaking, targets[:, 0], float(trust))
     low, high = np.percentile(targets, (1, 99), axis=0)
     room = 0.15 * (high - low)
     return np.clip(stretched, low - room, high + room)

@@ -22,7 +22,7 @@ _BROAD_HZ = ((60, 300), (300, 900), (900, 2000), (2000, 3500), (3500, 7500), (60
 _RANGE = 9.0  # nepers of power (39 dB) below the loudest, under which nothing is heard
 _ACTIVE = 5.0  # nepers of power below the loudest that still count as active
 LAGS_S = np.arange(-3, 4) * 0.04
-_SMOOTH_ROWS = 2.0  # standard deviation; a frame lasts two to four rows
+_SMOOTH_ROWS = 1.0  # standard deviation; a frame lasts two to four rows
 
 
 @dataclass(frozen=True)
