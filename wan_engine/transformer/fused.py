@@ -41,26 +41,33 @@ def norm_rotate(
 
 def rotate(x_BLNK: Tensor, rotation_LP2: Tensor) -> Tensor:
     """Turn each pair of a head's channels by its token's angle, in the dtype of the table."""
-    real, imaginary = x_BLNK.unflatten(-1, (-1, 2)).unbind(-1)
-    cosine, sine = rotation_LP2.unsqueeze(1).unbind(-1)
-    turned = torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)
+    pairs = x_BLNK.unflatten(-1, (-1, 2))
+    cosine, sine = rotation_LP2[:, None, :, :1], rotation_LP2[:, None, :, 1:]
+    turned = pairs * cosine + pairs.flip(-1) * torch.cat([-sine, sine], dim=-1)
     return turned.flatten(-2)
 
 
 def add_gated_(x_BLD: Tensor, y_BLD: Tensor, gate_RD: Tensor, bounds: Bounds) -> Tensor:
     """Add gate * y to x in place, each run of tokens with its own gate."""
+    if torch.compiler.is_compiling():
+        return x_BLD.addcmul_(y_BLD, _per_token(gate_RD, bounds))
     for (start, stop), gate_D in zip(bounds, gate_RD, strict=True):
         x_BLD[:, start:stop].addcmul_(y_BLD[:, start:stop], gate_D)
     return x_BLD
 
 
 def _norm_modulate(x_BLD: Tensor, scale_RD: Tensor, shift_RD: Tensor, bounds: Bounds, eps: float) -> Tensor:
-    width = x_BLD.shape[-1:]
-    parts = [
-        F.layer_norm(x_BLD[:, start:stop].float(), width, scale_D, shift_D, eps)
-        for (start, stop), scale_D, shift_D in zip(bounds, scale_RD, shift_RD, strict=True)
-    ]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+    normal_BLD = F.layer_norm(x_BLD.float(), x_BLD.shape[-1:], eps=eps)
+    return normal_BLD * _per_token(scale_RD, bounds) + _per_token(shift_RD, bounds)
+
+
+def _per_token(values_RD: Tensor, bounds: Bounds) -> Tensor:
+    """Return each token's value [L or 1, D]; the compiler computes it where it is used and stores none of it."""
+    tokens_L1 = torch.arange(bounds[-1][1], device=values_RD.device)[:, None]
+    chosen = values_RD[0]
+    for (start, _), value_D in zip(bounds[1:], values_RD[1:], strict=True):
+        chosen = torch.where(tokens_L1 < start, chosen, value_D)
+    return chosen
 
 
 def _norm_rotate(
