@@ -41,7 +41,7 @@ class RewriteEngine:
         points, is_seen = _points_over(shot)
         self._heads = read_heads(points)
         self._own = steady_shapes(np.arange(len(points)), self._heads.shapes, rate)
-        units = collect_units(shot.material, rate, reporter, is_wanted=lambda frame: True)
+        units = collect_units(shot.material, rate, reporter)
         self._units = units
         self._influence = influence(self._own)
         self.plan = self._make_plan(ramp_in(shot.editable & is_seen, rate))

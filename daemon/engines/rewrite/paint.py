@@ -42,12 +42,17 @@ def move_skin(crop: np.ndarray, old: np.ndarray, new: np.ndarray, support: np.nd
     lets it.
     """
     size = crop.shape[0]
+    rows, columns = np.flatnonzero(support.max(axis=1)), np.flatnonzero(support.max(axis=0))
+    if len(rows) == 0:
+        return crop.copy()
+    box = box_around(np.array([[columns[0], rows[0]], [columns[-1], rows[-1]]]), 0, size)
     edge = _edge_points(size)
-    whole = Box(0, 0, size, size)
-    places = spline(np.concatenate([new[SKIN], edge]), np.concatenate([old[SKIN], edge]), whole, size)
-    own = pixel_places(whole)
-    places = own + (places - own) * support[..., None]
-    return sample(crop, places)
+    places = spline(np.concatenate([new[SKIN], edge]), np.concatenate([old[SKIN], edge]), box, size)
+    own = pixel_places(box)
+    places = own + (places - own) * support[box.slices][..., None]
+    moved = crop.copy()
+    moved[box.slices] = sample(crop, places)
+    return moved
 
 
 def paint_mouth(skin: np.ndarray, new: np.ndarray, pieces: list[Piece], amount: np.ndarray) -> np.ndarray:

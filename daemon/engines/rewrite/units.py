@@ -4,7 +4,6 @@ needs.
 Letters: u units, c controls.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -68,17 +67,13 @@ def turns_of(heads: Heads) -> np.ndarray:
     return np.stack([yaw, pitch], axis=1)
 
 
-def collect_units(
-    material: Material, rate: float, reporter: Reporter, *, is_wanted: Callable[[int], bool]
-) -> Units:
-    """Read the material once and return its units; frames that are not wanted, not seen or doubtful are left
-    out.
-    """
+def collect_units(material: Material, rate: float, reporter: Reporter) -> Units:
+    """Read the material once; return its units, without frames in which the mouth is not seen for certain."""
     track = material.track
     rows = [
         row
         for row, frame in enumerate(track.frames.tolist())
-        if frame in material.frames and track.scores[row] >= _MIN_SCORE and is_wanted(frame)
+        if frame in material.frames and track.scores[row] >= _MIN_SCORE
     ]
     looks, blurs, kept = [], [], []
     reporter.stage("learn", len(rows))
