@@ -18,6 +18,7 @@ from daemon.redub.movie_writer import MovieWriter
 from daemon.redub.pixels import PixelFormat
 from daemon.redub.source import SourceInfo
 from daemon.redub.storage import map_write_errors
+from daemon.redub.tags import as_prores
 from daemon.redub.voice import ConformedVoice
 
 _QUEUED_FRAMES = 3
@@ -141,6 +142,7 @@ def open_writer(
             sink = FolderWriter(part, chosen, coded, info=info, first_frame=first_frame, voice=voice)
         else:
             colour = plan(pixels).colour
+            colour = as_prores(colour) if chosen.encoder.startswith("prores") else colour
             sink = MovieWriter(
                 part, chosen, coded, info=info, first_frame=first_frame, colour=colour, voice=voice
             )

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import cast
 
@@ -46,14 +46,15 @@ def read_colour(frame: VideoFrame, container: ColourTags) -> ColourTags:
     spread = _first(RANGE_UNSPECIFIED, frame.color_range, container.range)
     if frame.format.name.startswith("yuvj"):
         spread = RANGE_FULL
-    matrix = _first(UNSPECIFIED, frame.colorspace, container.matrix)
+    own_matrix = int(frame.colorspace) if frame.format.is_rgb else int(frame.colorspace) or UNSPECIFIED
+    matrix = _first(UNSPECIFIED, own_matrix, container.matrix)
     if matrix == 1 and container.matrix in (9, 10) and container.primaries == frame.color_primaries:
         matrix = container.matrix
     if matrix == 0 and not frame.format.is_rgb:
         matrix = UNSPECIFIED
     return ColourTags(
-        primaries=_first(UNSPECIFIED, frame.color_primaries, container.primaries) or UNSPECIFIED,
-        transfer=_first(UNSPECIFIED, frame.color_trc, container.transfer) or UNSPECIFIED,
+        primaries=_first(UNSPECIFIED, frame.color_primaries or UNSPECIFIED, container.primaries),
+        transfer=_first(UNSPECIFIED, frame.color_trc or UNSPECIFIED, container.transfer),
         matrix=matrix,
         range=spread,
     )
@@ -61,6 +62,18 @@ def read_colour(frame: VideoFrame, container: ColourTags) -> ColourTags:
 
 def _first(unset: int, *values: int) -> int:
     return next((int(value) for value in values if int(value) != unset), unset)
+
+
+def as_prores(colour: ColourTags) -> ColourTags:
+    """Return the tags by which ProRes means the same: its frame header knows one number where H.273 has
+    several.
+
+    Source: SMPTE RDD 36, tables 6 and 7: BT.601's and BT.2020's curve are that of BT.709, both BT.601
+    matrices are one.
+    """
+    transfer = 1 if colour.transfer in (6, 14, 15) else colour.transfer
+    matrix = 6 if colour.matrix == 5 else colour.matrix
+    return replace(colour, transfer=transfer, matrix=matrix)
 
 
 def tag_frame(frame: VideoFrame, colour: ColourTags) -> None:
