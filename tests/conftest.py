@@ -1,8 +1,13 @@
 """Fixtures that every test may use: real footage, and a home folder of its own for whatever a test starts."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+from daemon.worker.child import ONE_BLAS_THREAD
+
+os.environ.update(ONE_BLAS_THREAD)  # as in the worker, and before NumPy is loaded
 
 from daemon.redub.mesh import MODEL_FILES, models_folder
 

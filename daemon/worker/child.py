@@ -30,6 +30,10 @@ LOG_LIMIT = 5 * 2**20  # bytes; a larger log becomes `.old` when the next worker
 
 StopKind = Literal["cancel", "pause"]
 
+ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""Our matrices are small: its threads only wait for each other (on a busy machine an engine stage took 23 s
+instead of 3), and their number would change last bits of results."""
+
 
 class Child:
     """A worker process of ours.
@@ -163,7 +167,7 @@ def _spawn(log: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=os.environ | {"PYTHONPATH": search},
+            env=os.environ | {"PYTHONPATH": search} | ONE_BLAS_THREAD,
             start_new_session=True,  # Ctrl-C is for the server alone; Windows has `detached` for that
             creationflags=detached,
         )
