@@ -18,6 +18,7 @@ _LIP_ROOM = 0.42  # of the way from the lips' edge to the ring around them, that
 _SOFT = 0.055  # of the mouth's width: the blur of the unit's edge
 _LIGHT = 0.22  # of the mouth's width: the detail that relighting leaves alone
 _GAIN = (0.6, 1.7)
+_BLURS = (0.0, 0.7, 1.2, 2.0, 3.2)  # px, tried to make a sharp unit as soft as a frame blurred by motion
 _HALF = len(INNER) // 2
 _LOWER_INNER = INNER[: _HALF + 1]  # corner to corner, below
 _UPPER_INNER = np.append(INNER[_HALF:], INNER[0])  # corner to corner, above
@@ -63,9 +64,11 @@ def paint_mouth(skin: np.ndarray, new: np.ndarray, pieces: list[Piece], amount: 
     area = np.ascontiguousarray(skin[box.slices])
     inner = _fill(new[INNER], box)
     lips = _fill(_reach(new, 0.12), box)
-    mouth = sum(
-        piece.share * _relight(_take(piece, new, inner, box, size), area, lips, width) for piece in pieces
-    )
+    ring = 1 - np.clip(cv2.GaussianBlur(lips, (0, 0), 1.5) * 1.5, 0, 1)
+    mouth = np.zeros_like(area)
+    for piece in pieces:
+        taken = _soften(_take(piece, new, inner, box, size), area, ring)
+        mouth += piece.share * _relight(taken, area, ring, width)
     edge = _fill(_reach(new, _LIP_ROOM), box)
     mask = cv2.GaussianBlur(edge, (0, 0), max(_SOFT * width, 0.8)) * amount[box.slices]
     out = skin.copy()
@@ -126,9 +129,26 @@ def _below_line(new: np.ndarray, box: Box) -> np.ndarray:
     return np.clip(rows - height[None] + 0.5, 0, 1).astype(np.float32)
 
 
-def _relight(mouth: np.ndarray, area: np.ndarray, lips: np.ndarray, width: float) -> np.ndarray:
+def _soften(mouth: np.ndarray, area: np.ndarray, ring: np.ndarray) -> np.ndarray:
+    """Return the mouth blurred until the skin around it is no sharper than the frame's own."""
+    want = _detail(area, ring)
+    have = [_detail(mouth, ring)]
+    if have[0] <= 1.1 * want:
+        return mouth
+    have += [_detail(cv2.GaussianBlur(mouth, (0, 0), sigma), ring) for sigma in _BLURS[1:]]
+    sigma = float(np.interp(-want, -np.array(have), _BLURS))
+    return cv2.GaussianBlur(mouth, (0, 0), sigma) if sigma > 0.3 else mouth
+
+
+def _detail(image: np.ndarray, ring: np.ndarray) -> float:
+    """Return the root mean square of the finest detail within the ring."""
+    grey = image.mean(axis=2)
+    fine = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
+    return float(np.sqrt((fine**2 * ring).sum() / (ring.sum() + 1e-6)))
+
+
+def _relight(mouth: np.ndarray, area: np.ndarray, ring: np.ndarray, width: float) -> np.ndarray:
     """Return the mouth with the brightness and colour of the skin around it, as far as they change slowly."""
-    ring = 1 - np.clip(cv2.GaussianBlur(lips, (0, 0), 1.5) * 1.5, 0, 1)
     sigma = max(_LIGHT * width, 2.0)
     step = 4
     small = (max(1, area.shape[1] // step), max(1, area.shape[0] // step))

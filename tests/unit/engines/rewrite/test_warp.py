@@ -1,5 +1,6 @@
 """Thin-plate warps and the painting that uses them."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -94,3 +95,14 @@ def test_an_opened_still_mouth_is_dark_inside():
     painted = paint_mouth(crop, opened, [Piece(crop, closed, 1.0, is_own=True)], EVERYWHERE)
     assert painted[80, 80].mean() < 0.5 * crop[80, 80].mean()
     assert np.allclose(painted[20, 20], crop[20, 20])
+
+
+def test_a_sharp_unit_is_softened_for_a_blurred_frame():
+    rng = np.random.default_rng(4)
+    sharp = np.clip(picture() + rng.normal(size=(SIZE, SIZE, 1)).astype(np.float32) * 0.05, 0, 1)
+    blurred, controls = cv2.GaussianBlur(sharp, (0, 0), 2.0), mouth(10)
+    painted = paint_mouth(blurred, controls, [Piece(sharp, controls, 1.0)], EVERYWHERE)
+    lips = (slice(70, 90), slice(55, 105))
+    fine = [float(cv2.Laplacian(image[lips], cv2.CV_32F).std()) for image in (sharp, painted, blurred)]
+    assert fine[1] < 0.35 * fine[0]
+    assert fine[1] < 3 * fine[2]
