@@ -18,6 +18,7 @@ from daemon.queue.eta import JobEta, Sample, fit_costs
 from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
 from daemon.queue.store import Claim, JobStore, StaleAttemptError
 from daemon.worker.child import Child, StopKind, log_tail
+from daemon.worker.failure import error_info
 from daemon.worker.messages import Beat, Failed, Finished, Logged, Ready, Report, Stopped
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,17 @@ class Supervisor:
         if child is None:
             self._start_worker(role)
         elif child.state == "idle" and (claim := self._store.claim(role)):
-            self._hand_over(child, claim)
+            try:
+                self._hand_over(child, claim)
+            except Exception as error:  # noqa: BLE001 - a rim: a claimed job is never left running by nobody
+                self._give_up(claim, error)
+                self._fill(role)
+
+    def _give_up(self, claim: Claim, error: Exception) -> None:
+        """End a job that could not be handed to a worker."""
+        info = error_info(error)
+        log.error("Job %s could not be started: %s\n%s", claim.job_id, info.message, info.detail)
+        self._store.move(claim.job_id, JobState.FAILED, attempt=claim.attempt, error=info)
 
     def _hand_over(self, child: Child, claim: Claim) -> None:
         spec = claim.spec

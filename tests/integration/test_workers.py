@@ -265,6 +265,24 @@ def test_worker_that_cannot_start_fails_the_job_and_shows_its_log(
     play(scene)
 
 
+def test_job_whose_work_folder_cannot_be_made_fails_and_the_next_one_runs(tmp_path: Path) -> None:
+    async def scene(daemon: FakeDaemon) -> None:
+        bad, _ = daemon.store.submit(script("paint", tmp_path))
+        good, _ = daemon.store.submit(script("paint", tmp_path))
+        daemon.paths.work.mkdir(parents=True, exist_ok=True)
+        (daemon.paths.work / bad.job_id).write_text("a file where the folder should be")
+        daemon.supervisor.poke()
+        await daemon.until_state(good.job_id, JobState.DONE, JobState.FAILED)
+
+        failed = daemon.store.get(bad.job_id)
+        assert failed.state is JobState.FAILED
+        assert failed.error is not None
+        assert daemon.states(bad.job_id).count(JobState.RUNNING) == 1
+        assert daemon.store.get(good.job_id).state is JobState.DONE
+
+    play(scene)
+
+
 def test_idle_inspect_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "IDLE_S", 0.3)
     monkeypatch.setattr(supervisor_module, "TICK_S", 0.1)
