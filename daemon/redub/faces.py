@@ -26,7 +26,7 @@ Detail = Callable[[], tuple[np.ndarray, np.ndarray]]
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """One person: `points` (n, 468, 3) float32 in square pixels (source.SourceInfo.squeeze), one for each of `frames` (n,).
+    """One person: `points` (n, 468, 3) float32 in square pixels, one for each of `frames` (n,).
 
     `pieces` are the provisional ids, as `FaceTracker.update` gave them, that turned out to be this person.
     """

@@ -35,8 +35,8 @@ FADE_SPAN_S = Fraction(1, 6)  # seconds over which the mask comes back after an 
 class Region:
     """Where the mouth may change in each of the n frames of `frames`.
 
-    `matrices` (n, 2, 3) lead from crop pixels to the track's (square) pixels, `points` (n, 468, 2) are in crop
-    pixels, `usable` (n,) says where there is a face to work on, `weight` (n,) fades from 0 there to 1
+    `matrices` (n, 2, 3) lead from crop pixels to the track's (square) pixels, `points` (n, 468, 2) are in
+    crop pixels, `usable` (n,) says where there is a face to work on, `weight` (n,) fades from 0 there to 1
     well inside.
     """
 

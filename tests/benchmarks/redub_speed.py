@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.redub_speed [SHOT VOICE IN OUT] [--uhd]
 
-Without a shot, the bundled one. With --uhd the shot is first made into 60 seconds of 3840 x 2160. The worker is warm:
-one short job runs first, as in an editor's second hour.
+Without a shot, the bundled one. With --uhd the shot is first made into 60 seconds of 3840 x 2160. The
+worker is warm: one short job runs first, as in an editor's second hour.
 """
 
 import os
@@ -104,7 +104,9 @@ def main() -> None:
             source = Path(shot).absolute()
             if "--uhd" in sys.argv:
                 source, start, stop = make_uhd(source, Path(folder)), "0", str(25 * UHD_S)
-            spec = RedubSpec(source=str(source), voice=str(Path(voice).absolute()), in_=int(start), out=int(stop))
+            spec = RedubSpec(
+                source=str(source), voice=str(Path(voice).absolute()), in_=int(start), out=int(stop)
+            )
             run_job(client, RedubSpec(source=str(demo.SHOT), voice=str(demo.VOICE), in_=10, out=35))
             marks, peak = run_job(client, spec)
             shown = ", ".join(f"{stage} {at:.1f}" for stage, at in marks.items())
