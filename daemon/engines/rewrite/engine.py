@@ -11,7 +11,8 @@ import numpy as np
 from daemon.engines.engine import Shot
 from daemon.engines.rewrite.paint import Piece, move_skin, paint_mouth
 from daemon.engines.rewrite.plan import Plan, make_plan, ramp_in
-from daemon.engines.rewrite.predict import Lesson, fit_rule, predict
+from daemon.engines.rewrite.predict import Lesson, predict
+from daemon.engines.rewrite.rule import fit_rule
 from daemon.engines.rewrite.shape import influence, learn_modes, read_heads
 from daemon.engines.rewrite.units import Units, collect_units, steady_shapes, to_patch, turns_of
 from daemon.engines.rewrite.warp_only import plan_warp

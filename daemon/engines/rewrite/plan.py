@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter1d, maximum_filter1d
 
 from daemon.engines.rewrite.choose import Wish, choose, target_costs, vary
-from daemon.engines.rewrite.predict import Prediction, from_log, to_log
+from daemon.engines.rewrite.prediction import Prediction, from_log, to_log
 from daemon.engines.rewrite.shape import SLOW, Modes, keep_lips_apart
 from daemon.engines.rewrite.units import Units
 

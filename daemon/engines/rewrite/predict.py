@@ -13,10 +13,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from daemon.engines.engine import Material
+from daemon.engines.rewrite.prediction import Prediction, from_log, with_log
+from daemon.engines.rewrite.rule import general_rule
 from daemon.engines.rewrite.shape import measure, read_heads
 from daemon.engines.rewrite.sound import (
-    Sound,
     analyse,
+    at_times,
     common_floor,
     feature_scale,
     frame_features,
@@ -24,7 +26,6 @@ from daemon.engines.rewrite.sound import (
     relate,
 )
 
-APERTURE_SHIFT = 0.005  # eye distances; added before the logarithm so that closed lips are finite
 _MIN_TRAINING_S = 2.5
 _MIN_SKILL = 0.12  # correlation on left-out footage below which the source's sound teaches nothing
 _SKILL_ROWS, _FIT_ROWS = 600, 1200  # at most, of neighbouring frames that say much the same
@@ -44,33 +45,6 @@ class Lesson:
     times_s: np.ndarray
     measures: np.ndarray
     rate: Fraction
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The measures a voice asks for: `values` (n, 5), aperture as a logarithm (`to_log`), of the actor's
-    own spread.
-
-    `skill` (5,) is the correlation on left-out footage, `context` (n, d) and `lesson_context` (m, d) what
-    is heard around each frame of the voice and of the lesson; `is_learned` False means the general rule was
-    used.
-    """
-
-    values: np.ndarray
-    skill: np.ndarray
-    context: np.ndarray | None
-    lesson_context: np.ndarray | None
-    is_learned: bool
-
-
-def to_log(aperture: np.ndarray) -> np.ndarray:
-    """Return the logarithm of an aperture in eye distances; small openings weigh as much as large ones."""
-    return np.log(np.maximum(aperture, 0) + APERTURE_SHIFT)
-
-
-def from_log(value: np.ndarray) -> np.ndarray:
-    """Undo `to_log`."""
-    return np.maximum(np.exp(value) - APERTURE_SHIFT, 0)
 
 
 def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int) -> Prediction:
@@ -93,7 +67,7 @@ def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int
         return general_rule(voice, rate, count)
     values = _fit(learned[all_rows], targets[all_rows])(asked)
     gain = np.clip(_true_spread(lesson) / (left_out.std(axis=0) + 1e-6), 1.0, 3.0)
-    is_speech = _at(said.active.astype(float), times_s) > 0.5
+    is_speech = at_times(said.active.astype(float), times_s) > 0.5
     values = _restore_spread(values, lesson, gain, is_speech=is_speech)
     values[:, 0] = _lean_on_rule(
         values[:, 0], general_rule(voice, rate, count).values[:, 0], float(skill[0]), is_speech
@@ -121,74 +95,12 @@ def read_lesson(material: Material, rate: Fraction) -> Lesson | None:
     return Lesson(material.sound, times_s, measures, rate)
 
 
-def general_rule(voice: np.ndarray, rate: Fraction, count: int) -> Prediction:
-    """Return what most mouths would do: open with the energy of vowels, close in dips and silence, narrow
-    when the spectrum lies low (rounded vowels). Measures are deviations of unit size; aperture is a
-    logarithm.
-    """
-    times_s = frame_times(count, rate)
-    said = analyse(voice)
-    values = np.zeros((count, 5))
-    if not said.active.any():
-        values[:, 0] = np.log(APERTURE_SHIFT)
-        return Prediction(values, np.zeros(5), None, None, is_learned=False)
-    openness = _at(_openness(said), times_s)
-    values[:, 0] = to_log(0.16 * openness)
-    values[:, 1] = 0.06 * (_at(_brightness(said), times_s) - 0.4) * openness
-    return Prediction(values, np.zeros(5), None, None, is_learned=False)
-
-
-def fit_rule(rule: Prediction, measures: np.ndarray, speech: np.ndarray) -> Prediction:
-    """Return the general rule's prediction brought to the (m, 5) measures of an actor's mouths."""
-    actor, values = _with_log(measures), rule.values.copy()
-    speaking = speech > 0.5
-    for column in (0, 1):
-        spoken = values[speaking, column] if speaking.sum() >= 10 else values[:, column]
-        middle, spread = float(spoken.mean()), float(spoken.std()) + 1e-6
-        values[:, column] = (
-            actor[:, column].mean() + (values[:, column] - middle) * actor[:, column].std() / spread
-        )
-    values[:, 2:] = actor[:, 2:].mean(axis=0)
-    low, high = np.percentile(actor, (1, 99), axis=0)
-    return Prediction(np.clip(values, low, high), rule.skill, None, None, is_learned=False)
-
-
-def _openness(said: Sound) -> np.ndarray:
-    """Return (t,) 0..1: the level from 300 to 2000 Hz where F1 and F2 lie, more for a high F1, nothing when
-    silent.
-    """
-    relative = said.broad - said.broad[said.active].mean(axis=0)
-    level = _soft(np.maximum(relative[:, 1], relative[:, 2]), -2.0, 1.0)
-    first_formant = _soft(relative[:, 2] - relative[:, 0], -1.5, 1.5)  # open vowels are weak below 300 Hz
-    spectrum = np.exp(said.mel)
-    high = said.broad[:, 4] - np.logaddexp(said.broad[:, 1], said.broad[:, 2])
-    hiss = _soft(high - np.median(high[said.active]), 1.0, 3.0)
-    loud = _soft(np.log(spectrum.sum(axis=1)) - np.log(spectrum.sum(axis=1)).max(), -7.0, -3.5)
-    openness = loud * level * (0.45 + 0.55 * first_formant) * (1 - 0.7 * hiss)
-    return np.clip(gaussian_filter1d(openness, 2.5, mode="nearest") * 1.15, 0, 1)
-
-
-def _brightness(said: Sound) -> np.ndarray:
-    """Return (t,) 0..1: high for spread vowels (i, e), low for rounded ones (u, o)."""
-    relative = said.broad - said.broad[said.active].mean(axis=0)
-    return gaussian_filter1d(_soft(relative[:, 3] - relative[:, 1], -1.5, 1.5), 4.0, mode="nearest")
-
-
-def _soft(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    share = np.clip((value - low) / (high - low), 0, 1)
-    return share * share * (3 - 2 * share)
-
-
-def _at(rows: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    return np.interp(times_s * 100, np.arange(len(rows)), rows)
-
-
 def _targets(lesson: Lesson) -> np.ndarray:
     """Return the measures to learn: aperture as a logarithm, without the part that a lasting smile explains.
 
     A smile opens the lips without a sound; left in, the loudest lesson of a clip can be its one laugh.
     """
-    targets = _with_log(lesson.measures)
+    targets = with_log(lesson.measures)
     lasting = gaussian_filter1d(targets[:, 1], _SMILE_S * float(lesson.rate), mode="nearest")
     lasting = lasting - lasting.mean()
     slope = max(float(lasting @ targets[:, 0]) / max(float(lasting @ lasting), 1e-9), 0.0)
@@ -196,14 +108,8 @@ def _targets(lesson: Lesson) -> np.ndarray:
     return targets
 
 
-def _with_log(measures: np.ndarray) -> np.ndarray:
-    values = measures.copy()
-    values[:, 0] = to_log(values[:, 0])
-    return values
-
-
 def _true_spread(lesson: Lesson) -> np.ndarray:
-    return _with_log(lesson.measures).std(axis=0)
+    return with_log(lesson.measures).std(axis=0)
 
 
 def _thin(count: int, most: int) -> np.ndarray:
@@ -310,7 +216,7 @@ def _restore_spread(
     `gain` is what the left-out footage lacked; where the voice speaks long enough, its own spread says
     more, and its mean is drawn to the actor's: another person's voice may sit elsewhere.
     """
-    targets, speaking = _with_log(lesson.measures), is_speech
+    targets, speaking = with_log(lesson.measures), is_speech
     trust = speaking.sum() / (speaking.sum() + 60.0)
     middle = targets.mean(axis=0)
     if speaking.sum() >= 10:

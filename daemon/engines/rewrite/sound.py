@@ -118,6 +118,11 @@ def frame_times(count: int, rate: Fraction) -> np.ndarray:
     return np.arange(count) * float(1 / rate)
 
 
+def at_times(rows: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """Return rows of 10 ms, (t,), at the times of (n,) frames."""
+    return np.interp(times_s * 100, np.arange(len(rows)), rows)
+
+
 def _streams(sound: Sound) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return sound.mel, sound.broad, sound.voicing[:, None]
 

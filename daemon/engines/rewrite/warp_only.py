@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from daemon.engines.rewrite.plan import Plan, pauses
-from daemon.engines.rewrite.predict import Prediction, from_log
+from daemon.engines.rewrite.prediction import Prediction, from_log
 from daemon.engines.rewrite.shape import CONTROLS, INNER, LIP_COUNT, OUTER, Modes, measure
 
 _LOWER_SHARE = 0.75  # of an opening: the jaw carries the lower lip, the upper lip rises by the rest

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from daemon.engines.rewrite.plan import _cross_fade, pauses, ramp_in
-from daemon.engines.rewrite.predict import APERTURE_SHIFT, Prediction
+from daemon.engines.rewrite.prediction import APERTURE_SHIFT, Prediction
 from daemon.engines.rewrite.shape import CONTROLS, INNER, OUTER, keep_lips_apart, measure
 from daemon.engines.rewrite.units import Units
 from daemon.engines.rewrite.warp_only import general_modes, plan_warp

@@ -6,7 +6,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from daemon.engines.rewrite.predict import Lesson, from_log, general_rule, predict, predict_aperture, to_log
+from daemon.engines.rewrite.predict import Lesson, predict, predict_aperture
+from daemon.engines.rewrite.prediction import from_log, to_log
+from daemon.engines.rewrite.rule import general_rule
 
 
 def babble(seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
