@@ -7,7 +7,7 @@ import typer
 
 from daemon.cli.follow import follow
 from daemon.cli.output import JsonOption, job_document, print_error, print_json, print_line, print_table
-from daemon.cli.specs import CHOICES, build_spec, position, read_boxes, read_job_file
+from daemon.cli.specs import CHOICES, build_spec, position, position_pair, read_boxes, read_job_file
 from daemon.cli.status import status_of
 from daemon.client import Client
 from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, ProbeSpec, RedubSpec, Take
@@ -41,6 +41,13 @@ def redub(
     boxes: Annotated[
         str | None, typer.Option(metavar="FILE", help="JSON: for each frame [x0,y0,x1,y1] or null.")
     ] = None,
+    leave_alone: Annotated[
+        list[str] | None,
+        typer.Option(metavar="POS,POS", help="A range in which nothing is changed; may be given again."),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="N/D", help="The timeline's rate; otherwise the shot's own.")
+    ] = None,
     duration_mode: Annotated[
         str, _choice("duration_mode", "What to do where voice and range differ.")
     ] = "silence",
@@ -67,6 +74,8 @@ def redub(
             "handles": handles,
             "face": face,
             "boxes": None if boxes is None else read_boxes(boxes),
+            "leave_alone": [position_pair(pair) for pair in leave_alone or []],
+            "rate": rate,
             "duration_mode": duration_mode,
             "deliver": deliver,
             "codec": codec,

@@ -26,6 +26,14 @@ def position(text: str) -> Position:
     return int(digits) if digits.lstrip("-").isdigit() else digits
 
 
+def position_pair(text: str) -> tuple[Position, Position]:
+    """Read `POS,POS`. Raises RequestError `job.invalid`."""
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise RequestError("job.invalid", f"`{text}` is not a range: two positions with a comma between.")
+    return position(parts[0]), position(parts[1])
+
+
 def build_spec(kind: str, fields: dict[str, Any]) -> JobSpec:
     """Build a spec from options; those that are None keep their defaults. Raises RequestError."""
     given = {name: value for name, value in fields.items() if value is not None}
