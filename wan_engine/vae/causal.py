@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+ONEDNN_LIMIT = 20480
+
 
 class Stream:
     """What the layers of a causal network remember between two chunks of one video."""
@@ -50,7 +52,7 @@ class CausalConv3d(nn.Conv3d):
     def forward(self, x_BCFHW: Tensor, stream: Stream) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         """(B, C, F, H, W) -> (B, C', F, H, W)."""
         if self.reach == 0:
-            return F.conv3d(x_BCFHW, self.weight, self.bias)
+            return convolve(x_BCFHW, self.weight, self.bias, (0, 0, 0))
         joined = stream.join(self, x_BCFHW, keep=self.reach)
         missing = self.reach - (joined.shape[2] - x_BCFHW.shape[2])
         weight = self.weight
@@ -58,7 +60,18 @@ class CausalConv3d(nn.Conv3d):
             weight = weight[:, :, missing:]  # the frames before the first are zero: leave their taps out
         elif missing:
             joined = F.pad(joined, (0, 0, 0, 0, missing, 0))
-        return F.conv3d(joined, weight, self.bias, padding=(0, *self.spatial_padding))
+        return convolve(joined, weight, self.bias, (0, *self.spatial_padding))
+
+
+def convolve(x_BCFHW: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int, int]) -> Tensor:
+    """Convolve with stride 1; on a processor small inputs go to oneDNN, for which PyTorch has a slow kernel.
+
+    The limit is that of `use_mkldnn` in PyTorch's aten/src/ATen/native/Convolution.cpp.
+    """
+    is_small = x_BCFHW.device.type == "cpu" and x_BCFHW.shape[:4].numel() <= ONEDNN_LIMIT
+    if is_small and x_BCFHW.dtype == torch.float32 and torch.backends.mkldnn.is_available():
+        return torch.mkldnn_convolution(x_BCFHW, weight, bias, padding, (1, 1, 1), (1, 1, 1), 1)
+    return F.conv3d(x_BCFHW, weight, bias, padding=padding)
 
 
 class ChannelNorm(nn.Module):
