@@ -149,7 +149,7 @@ class Trial:
 
 
 def main(clips: list[str]) -> None:
-    """Print the scores of every clip, cut and direction, and their means."""
+    """Print the scores of every clip, cut and direction, their means, and the middle lag."""
     paths = [Path(clip) for clip in clips] or sorted(_MEDIA.glob("latentsync_demo*.mp4"))
     ahead: list[Score] = []
     for path in paths:
@@ -176,7 +176,7 @@ def main(clips: list[str]) -> None:
         aperture=float(np.mean([s.aperture for s in ahead])),
         width=float(np.mean([s.width for s in ahead])),
         spread=float(np.mean([s.spread for s in ahead])),
-        lag=round(np.mean([s.lag for s in ahead])),
+        lag=round(float(np.median([s.lag for s in ahead]))),
     )
     print(f"mean of the later parts, seen: {mean}")
 
