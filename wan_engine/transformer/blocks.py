@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wan_engine.shapes import PATCH, Grid
 from wan_engine.specs import TransformerSpec
 from wan_engine.transformer.attention import attention
-from wan_engine.transformer.fused import Bounds, add_gated_, norm_modulate, norm_rotate
+from wan_engine.transformer.fused import Bounds, add, add_gated, norm_modulate, norm_rotate
 
 
 class KeysValues(NamedTuple):
@@ -119,19 +119,19 @@ class Block(nn.Module):
         self.ffn = FeedForward(spec.dim, spec.ffn_dim)
 
     def forward(self, x_BLD: Tensor, modulation_R6D: Tensor, layout: Layout, text: KeysValues) -> Tensor:
-        """Update the residual stream [B, L, D] in place and return it."""
+        """Return the residual stream [B, L, D] one block further; the one given is overwritten."""
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation_R6D.unbind(1)
         bounds, dtype, eps = layout.bounds, layout.dtype, self.eps
 
         u_BLD = norm_modulate(x_BLD, scale1, shift1, bounds, eps=eps, dtype=dtype)
-        add_gated_(x_BLD, self.self_attn(u_BLD, layout.rotation_LP2), gate1, bounds)
+        x_BLD = add_gated(x_BLD, self.self_attn(u_BLD, layout.rotation_LP2), gate1, bounds)
 
         weight_1D, bias_1D = self.norm3.weight[None], self.norm3.bias[None]
         u_BLD = norm_modulate(x_BLD, weight_1D, bias_1D, ((0, x_BLD.shape[1]),), eps=eps, dtype=dtype)
-        x_BLD.add_(self.cross_attn(u_BLD, text))
+        x_BLD = add(x_BLD, self.cross_attn(u_BLD, text))
 
         u_BLD = norm_modulate(x_BLD, scale2, shift2, bounds, eps=eps, dtype=dtype)
-        return add_gated_(x_BLD, self.ffn(u_BLD), gate2, bounds)
+        return add_gated(x_BLD, self.ffn(u_BLD), gate2, bounds)
 
 
 class PatchEmbedding(nn.Module):
@@ -154,7 +154,7 @@ class PatchEmbedding(nn.Module):
         patches = latent.reshape(batch, channels, f, kt, h, kh, w, kw).permute(0, 2, 4, 6, 1, 3, 5, 7)
         weight = self.weight[:, first_channel : first_channel + channels].flatten(1)
         bias = self.bias if has_bias else None
-        return F.linear(patches.reshape(batch, f * h * w, -1), weight, bias)
+        return F.linear(patches.reshape(batch, f * h * w, channels * kt * kh * kw), weight, bias)
 
 
 class Head(nn.Module):

@@ -8,7 +8,7 @@ from wan_engine.specs import SpeechTransformerSpec, TransformerSpec
 
 
 def forward_flops(spec: TransformerSpec, grid: Grid, *, tokens: int) -> int:
-    """Return the operations of one step's forward: `grid` are the video's own tokens, `tokens` all of them."""
+    """Return the operations of one step's forward: `grid` are the video's tokens, `tokens` all."""
     dim, video = spec.dim, grid.tokens
     block = _attention(tokens, tokens, dim, products=4)
     block += _attention(tokens, spec.text_len, dim, products=2)

@@ -43,17 +43,22 @@ def rotate(x_BLNK: Tensor, rotation_LP2: Tensor) -> Tensor:
     """Turn each pair of a head's channels by its token's angle, in the dtype of the table."""
     pairs = x_BLNK.unflatten(-1, (-1, 2))
     cosine, sine = rotation_LP2[:, None, :, :1], rotation_LP2[:, None, :, 1:]
-    turned = pairs * cosine + pairs.flip(-1) * torch.cat([-sine, sine], dim=-1)
-    return turned.flatten(-2)
+    sign = torch.arange(-1, 2, 2, device=sine.device)  # -1 for the real part, 1 for the imaginary one
+    return (pairs * cosine + pairs.flip(-1) * (sine * sign)).flatten(-2)
 
 
-def add_gated_(x_BLD: Tensor, y_BLD: Tensor, gate_RD: Tensor, bounds: Bounds) -> Tensor:
-    """Add gate * y to x in place, each run of tokens with its own gate."""
+def add_gated(x_BLD: Tensor, y_BLD: Tensor, gate_RD: Tensor, bounds: Bounds) -> Tensor:
+    """Return x + gate * y, each run of tokens with its own gate; x is overwritten, but by the compiler."""
     if torch.compiler.is_compiling():
-        return x_BLD.addcmul_(y_BLD, _per_token(gate_RD, bounds))
+        return x_BLD + y_BLD * _per_token(gate_RD, bounds)
     for (start, stop), gate_D in zip(bounds, gate_RD, strict=True):
         x_BLD[:, start:stop].addcmul_(y_BLD[:, start:stop], gate_D)
     return x_BLD
+
+
+def add(x_BLD: Tensor, y_BLD: Tensor) -> Tensor:
+    """Return x + y; x is overwritten, but by the compiler."""
+    return x_BLD + y_BLD if torch.compiler.is_compiling() else x_BLD.add_(y_BLD)
 
 
 def _norm_modulate(x_BLD: Tensor, scale_RD: Tensor, shift_RD: Tensor, bounds: Bounds, eps: float) -> Tensor:
@@ -62,7 +67,7 @@ def _norm_modulate(x_BLD: Tensor, scale_RD: Tensor, shift_RD: Tensor, bounds: Bo
 
 
 def _per_token(values_RD: Tensor, bounds: Bounds) -> Tensor:
-    """Return each token's value [L or 1, D]; the compiler computes it where it is used and stores none of it."""
+    """Return each token's value [L or 1, D]; the compiler computes it where it is used and stores nothing."""
     tokens_L1 = torch.arange(bounds[-1][1], device=values_RD.device)[:, None]
     chosen = values_RD[0]
     for (start, _), value_D in zip(bounds[1:], values_RD[1:], strict=True):
