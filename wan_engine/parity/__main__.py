@@ -24,10 +24,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run every case named; return 0 when all are within tolerance."""
     parser = argparse.ArgumentParser(prog="python -m wan_engine.parity", description=__doc__)
     parser.add_argument("cases", nargs="+", type=Path, metavar="CASE.safetensors")
-    parser.add_argument("--threads", type=int, help="processor threads to use")
+    parser.add_argument(
+        "--threads", type=int, default=1, help="processor threads; one is best for small models"
+    )
     options = parser.parse_args(arguments)
-    if options.threads:
-        torch.set_num_threads(options.threads)
+    torch.set_num_threads(max(1, options.threads))
     return max(_report(path) for path in options.cases)
 
 

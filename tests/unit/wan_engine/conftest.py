@@ -10,6 +10,12 @@ from wan_engine.transformer.model import Transformer
 from wan_engine.transformer.s2v import SpeechTransformer
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Use one thread: for models this small a second one only waits."""
+    torch.set_num_threads(1)
+
+
 def randomise(model: torch.nn.Module, seed: int = 0) -> None:
     """Give every weight a small random value, those that start at zero or one included."""
     generator = torch.Generator().manual_seed(seed)
