@@ -33,7 +33,7 @@ def _stored(path: Path, entry: Any, shape: tuple[int, ...]) -> StoredTensor:
         import gguf
 
         values = gguf.dequantize(entry.data, entry.tensor_type)
-        return torch.from_numpy(values).reshape(shape)
+        return torch.from_numpy(values.copy()).reshape(shape)
 
     return StoredTensor(path, shape, read)
 

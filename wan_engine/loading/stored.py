@@ -79,7 +79,7 @@ def _reader(path: Path, key: str) -> Callable[[], Tensor]:
 def open_shards(index: Path) -> Weights:
     """List the tensors of all shards an index names; each must be where the index says."""
     try:
-        places: dict[str, str] = json.loads(index.read_text())["weight_map"]
+        places: dict[str, str] = dict(json.loads(index.read_text())["weight_map"])
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{index} is no index of shards.", hint=AGAIN) from error
     files = sorted(set(places.values()))
@@ -101,7 +101,7 @@ def open_torch(path: Path) -> Weights:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error):
+        if "Unsupported global" in str(error) or "Unsupported class" in str(error):
             raise UnsafeFile(
                 f"{path} would run code when it is read, so it was not.",
                 hint="Get the weights from the model's own page, best as safetensors.",

@@ -30,6 +30,10 @@ class Schedule:
         """Return how many times the network is asked."""
         return len(self.timesteps)
 
+    def after(self, skip: int) -> "Schedule":
+        """Return the schedule without its first steps: for a latent that is not all noise."""
+        return Schedule(self.sigmas[skip:], self.timesteps[skip:])
+
 
 def shifted(sigma: np.ndarray, shift: float) -> np.ndarray:
     """Move noise levels towards 1: s * sigma / (1 + (s - 1) * sigma)."""

@@ -32,12 +32,15 @@ class Solver(Protocol):
         ...
 
 
-def make_solver(name: str, *, steps: int, shift: float) -> Solver:
-    """Start a run of the named solver on its own schedule. Raises SettingError."""
+def make_solver(name: str, *, steps: int, shift: float, skip: int = 0) -> Solver:
+    """Start a run of the named solver on its own schedule, without its first `skip` steps.
+
+    Raises SettingError.
+    """
     if name == "unipc":
-        return UniPC(make_schedule(steps, shift, sigma_max=UNIPC_SIGMA_MAX))
+        return UniPC(make_schedule(steps, shift, sigma_max=UNIPC_SIGMA_MAX).after(skip))
     if name == "dpm++":
-        return DpmPlusPlus(make_schedule(steps, shift))
+        return DpmPlusPlus(make_schedule(steps, shift).after(skip))
     if name == "euler":
-        return Euler(make_schedule(steps, shift))
+        return Euler(make_schedule(steps, shift).after(skip))
     raise SettingError(f"There is no solver {name!r}.", hint=f"Choose one of {', '.join(SOLVERS)}.")

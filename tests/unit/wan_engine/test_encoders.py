@@ -87,7 +87,13 @@ def test_silence_normalises_to_silence() -> None:
     assert torch.equal(normalise_sound(torch.full((100,), 0.5)), torch.zeros(100))
 
 
-@pytest.mark.parametrize("names", [("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1")])  # fmt: skip
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("weight_g", "weight_v"),
+        ("parametrizations.weight.original0", "parametrizations.weight.original1"),
+    ],
+)
 def test_both_spellings_of_the_weight_norm_are_multiplied_out(names: tuple[str, str]) -> None:
     prefix = "wav2vec2.encoder.pos_conv_embed.conv."
     direction, length = torch.randn(4, 2, 3), torch.rand(1, 1, 3) + 0.5

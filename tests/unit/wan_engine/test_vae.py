@@ -1,4 +1,4 @@
-"""Both autoencoders: streamed, tiled and whole are one computation; layouts, refusals, and what a job costs."""
+"""Both autoencoders: streamed, tiled and whole are one computation; layouts, refusals, cost."""
 
 import pytest
 import torch
