@@ -1,4 +1,4 @@
-"""Variants of the bundled demo shot, and clips read back frame by frame: PyAV alone, none of the product's code.
+"""Variants of the bundled demo shot, and clips read back frame by frame, with PyAV alone.
 
 The actor, small: other rates, codecs, colours, turned, beside himself, or gone for a while.
 """
@@ -158,7 +158,7 @@ def read_clip(path: Path) -> Clip:
             frames=[planes_of(frame) for frame in shown],
             pixels=shown[0].format.name.replace("yuvj", "yuv"),
             times=[(frame.pts - start) * frame.time_base for frame in shown],
-            rate=Fraction((stream.base_rate if path.suffix == ".mkv" else stream.average_rate) or 0),
+            rate=Fraction(stream.average_rate or 0),
             timecode=_find(container, stream, "timecode"),
             reel=_find(container, stream, "reel_name"),
             tags=tuple(
@@ -210,7 +210,8 @@ def _find(container: Any, stream: Any, key: str) -> str | None:
 def planes_of(frame: VideoFrame) -> tuple[np.ndarray, ...]:
     """Return copies of a planar frame's planes, each as large as it is shown."""
     depth = frame.format.components[0].bits
-    kind = np.dtype(np.uint8 if depth == 8 else np.uint16 if depth <= 16 else np.float32)
+    floats = {16: np.float16, 32: np.float32} if "f" in frame.format.name else {}
+    kind = np.dtype(floats.get(depth, np.uint8 if depth == 8 else np.uint16))
     planes = []
     for memory in frame.planes:
         rows = np.frombuffer(memoryview(memory), kind).reshape(memory.height, -1)
@@ -224,7 +225,7 @@ def chroma_shape(plane: np.ndarray, luma: np.ndarray) -> tuple[int, int]:
 
 
 def touches(matte: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Return where a plane's samples, each of `rows` x `columns` luma, lie at least in part inside `matte`."""
+    """Return which samples of a plane, each of `rows` x `columns` luma, lie at least in part in `matte`."""
     padded = np.pad(matte > 0, ((0, -matte.shape[0] % rows), (0, -matte.shape[1] % columns)))
     blocks = padded.reshape(padded.shape[0] // rows, rows, -1, columns)
     return blocks.any(axis=(1, 3))

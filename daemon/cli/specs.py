@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
-import msgspec
-
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import Codec, DurationMode, JobSpec, Position, spec_from_builtins
+from daemon.protocol.jobs import Codec, DurationMode, JobSpec, Position, read_json, spec_from_builtins
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "engine": ("auto", "rewrite", "wan"),
@@ -56,28 +54,39 @@ def check_choice(name: str, value: str) -> None:
 
 
 def with_absolute_paths(raw: dict[str, Any]) -> dict[str, Any]:
-    """Make paths absolute against the present folder, because the daemon has another one."""
+    """Make paths absolute against the present folder, because the daemon has another one.
+
+    Raises RequestError `job.invalid` for a path that is not UTF-8, which no job can hold.
+    """
     found = {name: os.path.abspath(raw[name]) for name in PATHS if isinstance(raw.get(name), str)}
+    for name, path in found.items():
+        if not _is_text(path):
+            shown = os.fsencode(path).decode("utf-8", "replace")
+            raise RequestError(
+                "job.invalid", f"The path of `{name}`, {shown}, is not UTF-8.", hint="Rename the file."
+            )
     if isinstance(raw.get("redub"), dict):  # of a probe job
         found["redub"] = with_absolute_paths(raw["redub"])
     return {**raw, **found}
 
 
+def _is_text(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_job_file(path: str) -> JobSpec:
     """Read a job file, strictly. Raises RequestError `job.invalid`, `job.unknown_field`."""
-    try:
-        raw = msgspec.json.decode(_read(path))
-    except msgspec.DecodeError as error:
-        raise RequestError("job.invalid", f"{path} is not valid JSON: {error}.") from error
+    raw = read_json(_read(path), path)
     return spec_from_builtins(with_absolute_paths(raw) if isinstance(raw, dict) else raw)
 
 
 def read_boxes(path: str) -> list[Any]:
     """Read `--boxes`: a JSON list of [x0, y0, x1, y1] or null, one a frame. Raises RequestError."""
-    try:
-        boxes = msgspec.json.decode(_read(path))
-    except msgspec.DecodeError as error:
-        raise RequestError("boxes.invalid", f"{path} is not valid JSON: {error}.") from error
+    boxes = read_json(_read(path), path, code="boxes.invalid")
     if not isinstance(boxes, list):
         raise RequestError("boxes.invalid", f"{path} holds no list of boxes.")
     return boxes

@@ -160,11 +160,17 @@ def decode_spec(data: bytes) -> JobSpec:
 
     Raises RequestError `job.unknown_field` (naming the nearest known field) or `job.invalid`.
     """
+    return spec_from_builtins(read_json(data, "The job"))
+
+
+def read_json(data: bytes, what: str, *, code: str = "job.invalid") -> Any:
+    """Read JSON that a person wrote. Raises RequestError `code`, calling it `what`."""
     try:
-        raw = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        raise RequestError("job.invalid", f"The job is not valid JSON: {error}.") from error
-    return spec_from_builtins(raw)
+        return msgspec.json.decode(data)
+    except RecursionError as error:
+        raise RequestError(code, f"{what} is nested too deeply.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RequestError(code, f"{what} is not valid JSON: {error}.") from error
 
 
 def spec_from_builtins(raw: Any) -> JobSpec:
@@ -214,7 +220,7 @@ def _refuse_unknown_fields(raw: dict[str, Any]) -> None:
     known = {"kind", *(field.encode_name for field in msgspec.structs.fields(kind))}
     for key in raw:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            near = difflib.get_close_matches(str(key).lower(), known, n=1)
             hint = f"Did you mean `{near[0]}`?" if near else f"Known fields: {', '.join(sorted(known))}."
             raise RequestError("job.unknown_field", f"A {raw['kind']} job has no field `{key}`.", hint=hint)
     if kind is ProbeSpec and isinstance(raw.get("redub"), dict):

@@ -129,8 +129,7 @@ def open_writer(
     """
     chosen = find_codec(codec)
     pixels = pixels or (OVERLAY_PIXELS if alpha else info.pixels)
-    coded = coded_format(chosen, pixels, alpha=alpha)
-    check_size(chosen, coded, info.width, info.height)
+    coded = check_picture(codec, info, alpha=alpha, pixels=pixels)
     target = plane_format(coded)
 
     def plan(given: PixelFormat) -> Conversion:
@@ -147,6 +146,17 @@ def open_writer(
                 part, chosen, coded, info=info, first_frame=first_frame, colour=colour, voice=voice
             )
     return TakeWriter(part, sink, _Converter(plan))
+
+
+def check_picture(codec: str, info: SourceInfo, *, alpha: bool, pixels: PixelFormat | None = None) -> str:
+    """Return the pixel format in which `codec` holds the picture; `pixels` as in `open_writer`.
+
+    Raises RequestError `job.invalid` when it cannot.
+    """
+    chosen = find_codec(codec)
+    coded = coded_format(chosen, pixels or (OVERLAY_PIXELS if alpha else info.pixels), alpha=alpha)
+    check_size(chosen, coded, info.width, info.height)
+    return coded
 
 
 OVERLAY_PIXELS = PixelFormat("yuva444p10le", 10, 0, 0, is_rgb=False, has_alpha=True)

@@ -154,7 +154,7 @@ def set_stage(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -
 def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter: Reporter) -> Stage:
     info, frames, spec = plan.info, plan.frames, plan.spec
     footage = material_range(frames, info.frames, info.rate)
-    found = survey(source, footage, work=work, reporter=reporter, keep_patches=True)
+    found = survey(source, footage, work=work, reporter=reporter, keep_patches=True, needed=plan.delivered)
     sound = source.sound(footage) if info.sound is not None else None
     track = choose_track(found, plan, sound)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import Codec, FacesSpec, Position, RedubSpec
+from daemon.redub.deliver import check_picture
 from daemon.redub.segment import FrameRange, format_timecode, parse_timecode, resolve_position, sample_at
 from daemon.redub.source import Source, SourceInfo
 from daemon.redub.voice import ConformedVoice, Voice
@@ -60,8 +61,8 @@ class Plan:
 def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
     """Resolve a request against its clip and voice.
 
-    Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`, `boxes.invalid`, MediaError
-    `voice.empty`.
+    Raises RequestError `range.empty`, `range.outside`, `timecode.invalid`, `boxes.invalid`, `job.invalid`,
+    MediaError `voice.empty`.
     """
     info = source.info
     frames = resolve_range(spec, info)
@@ -77,6 +78,7 @@ def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
     if spec.duration_mode == "cut_off":  # beyond the voice the actor's own mouth goes on
         editable &= np.array([frame in laid.covered for frame in frames])
     codec: Codec = spec.codec or ("prores4444" if spec.deliver == "overlay" else "prores422hq")
+    check_picture(codec, info, alpha=spec.deliver == "overlay")
     delivered = frames.widen(spec.handles).clip(info.frames)
     return Plan(spec, info, frames, delivered, voice_at, laid, editable, codec)
 

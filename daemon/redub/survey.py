@@ -3,13 +3,14 @@
 What is found is written to the job's work folder, so that a job that lost its process does not look again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
+from daemon.protocol.errors import MediaError
 from daemon.redub.colour import Coding, coding_of
 from daemon.redub.crop import sample_crop
 from daemon.redub.faces import FaceTrack, FaceTracker
@@ -22,6 +23,7 @@ TRACKING_SIDE = 640  # px, longest side of the picture the faces are followed in
 DETAIL_SIDE = 1920  # px, of the larger picture that small faces are measured in
 MATERIAL_S = 40  # seconds of footage an engine may learn from, where the clip has them
 _PATCHES_BYTES = 1_000_000_000  # all patches of a survey together
+_MAX_SKIP = 16  # frames left out at a time in damaged footage
 _SIDES = (96, 512)  # smallest and largest patch
 
 
@@ -87,23 +89,53 @@ def material_range(frames: FrameRange, clip: FrameRange, rate: Fraction) -> Fram
 
 
 def survey(
-    source: Source, frames: FrameRange, *, work: Path, reporter: Reporter, keep_patches: bool
+    source: Source,
+    frames: FrameRange,
+    *,
+    work: Path,
+    reporter: Reporter,
+    keep_patches: bool,
+    needed: FrameRange | None = None,
 ) -> Survey:
     """Follow every face through `frames`, or return what an earlier attempt at the job found.
 
+    Footage outside `needed` (None: all is needed) may be damaged; what cannot be decoded there is left out.
     Raises MediaError `source.corrupt`, MachineError `models.missing`; Cancelled through the reporter.
     """
     reporter.stage("track", len(frames))
     saved = work / "survey.npz"
-    if saved.exists():
-        return _load(saved, frames, work)
+    about = source.info.path.stat()
+    version = [about.st_size, about.st_mtime_ns]  # a clip exported again between two attempts is another
+    if saved.exists() and (known := _load(saved, frames, work, version)):
+        return known
     found = _Pass(source, frames, work if keep_patches else None)
-    for done, frame in enumerate(source.frames(frames, still=lambda: reporter.frames(found.done)), start=1):
+    needed = needed or frames
+    for frame in _readable(source, frames, needed, lambda: reporter.frames(found.done)):
         found.look_at(frame)
-        reporter.frames(done)
+        reporter.frames(found.done)
+    if found.done < len(frames):
+        reporter.log(f"{len(frames) - found.done} damaged frames outside the range were left out.")
     result = Survey(frames, found.tracker.tracks(), found.patches)
-    _save(saved, result)
+    _save(saved, result, version)
     return result
+
+
+def _readable(
+    source: Source, frames: FrameRange, needed: FrameRange, still: Callable[[], None]
+) -> Iterator[Frame]:
+    """Yield the frames that can be decoded; raise MediaError `source.corrupt` only at one that is needed."""
+    at, step = frames.start, 1
+    while at < frames.stop:
+        try:
+            for frame in source.frames(FrameRange(at, frames.stop), still=still):
+                at, step = frame.index + 1, 1
+                yield frame
+        except MediaError as error:
+            if error.code != "source.corrupt" or at in needed:
+                raise
+            reach = at + step
+            at = needed.start if at < needed.start <= reach else reach
+            step = min(2 * step, _MAX_SKIP)  # each try costs a seek
 
 
 class _Pass:
@@ -152,9 +184,9 @@ def patch_side(pose: np.ndarray, count: int) -> int:
     return int(np.clip(min(native * 1.05, affordable), low, high)) // 16 * 16
 
 
-def _save(path: Path, found: Survey) -> None:
+def _save(path: Path, found: Survey, version: list[int]) -> None:
     """Write the survey whole or not at all."""
-    arrays: dict[str, np.ndarray] = {"frames": np.array([found.frames.start, found.frames.stop])}
+    arrays: dict[str, np.ndarray] = {"version": np.array(version, np.int64)}
     for track in found.tracks:
         for name in ("frames", "points", "scores"):
             arrays[f"{track.track_id}/{name}"] = getattr(track, name)
@@ -168,9 +200,11 @@ def _save(path: Path, found: Survey) -> None:
     part.replace(path)
 
 
-def _load(path: Path, frames: FrameRange, work: Path) -> Survey:
+def _load(path: Path, frames: FrameRange, work: Path, version: list[int]) -> Survey | None:
     with np.load(path, allow_pickle=False) as file:
         arrays = dict(file)
+    if arrays["version"].tolist() != version:
+        return None
     patches = None
     if "patches/side" in arrays:
         slots = {

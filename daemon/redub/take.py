@@ -65,7 +65,8 @@ def find_take(path: Path) -> tuple[TakeFiles, dict[str, Any]]:
 
     Raises RequestError `take.not_found`.
     """
-    sidecar = path if path.suffix == ".json" else path.with_suffix(".json")
+    is_folder = path.is_dir()  # of pictures: what looks like its suffix is part of the clip's name
+    sidecar = Path(f"{path}.json") if is_folder else path.with_suffix(".json")
     try:
         contents = json.loads(sidecar.read_text(encoding="utf-8"))
         take = msgspec.convert(contents["take"], Take)

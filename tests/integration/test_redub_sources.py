@@ -1,4 +1,4 @@
-"""Footage of many kinds through the daemon: frames, timecode, tags and sound of the takes are those asked for."""
+"""Footage of many kinds through the daemon: frames, timecode, tags and sound of the takes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -57,7 +57,9 @@ KINDS = {
          "tags": (9, 16, 9, 1), "metadata": {"timecode": "10:00:00:00", "reel_name": "B001"}},
         "10:00:00:12", "10:00:01:06", "10:00:00:09", (96000, 1, 24),
     ),
-    "25 long GOP with B-frames, BT.601": Kind("a.mp4", {"options": LONG_GOP, "tags": (5, 6, 5, 1), "sound": "aac"}),
+    "25 long GOP with B-frames, BT.601": Kind(
+        "a.mp4", {"options": LONG_GOP, "tags": (5, 6, 5, 1), "sound": "aac"}
+    ),
     "29.97 drop-frame": Kind(
         "a.mov",
         {"rate": Fraction(30000, 1001), "options": LONG_GOP,
@@ -106,7 +108,7 @@ def as_prores(tags: tuple[int, ...]) -> tuple[int, ...]:
 
 def check_tags(take: Clip, kind: Kind, source: Clip, rate: Fraction, *, is_prores: bool) -> None:
     """Compare what the take says about itself with what its source does."""
-    assert take.rate == rate
+    assert take.rate == rate or (not is_prores and abs(take.rate / rate - 1) < 1e-6)  # of Matroska, rounded
     assert len(take.times) == len(DELIVERED)
     for k, time in enumerate(take.times):
         assert abs(time - k / rate) < Fraction(1, 1000)  # Matroska counts milliseconds
