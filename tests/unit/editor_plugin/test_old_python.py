@@ -1,0 +1,25 @@
+"""What runs inside an editor is readable by the oldest Python there, and needs nothing but its library."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import editor_plugin
+
+ROOT = Path(editor_plugin.__file__).parent
+INSIDE = [path for path in sorted(ROOT.rglob("*.py")) if "interchange" not in path.parts]
+HOSTS_OWN = {"bpy", "DaVinciResolveScript", "fusionscript"}
+
+
+@pytest.mark.parametrize("path", INSIDE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_python_39_can_read_it_and_it_imports_only_the_library(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [node.module or ""]
+        for name in names:
+            top = name.split(".")[0]
+            assert top in sys.stdlib_module_names | HOSTS_OWN | {"editor_plugin"}, name
