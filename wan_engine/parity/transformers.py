@@ -10,9 +10,10 @@ from wan_engine.shapes import token_grid
 from wan_engine.specs import SpeechTransformerSpec, transformer_spec
 from wan_engine.transformer.audio_injector import AudioInjector
 from wan_engine.transformer.blocks import Block, Layout
+from wan_engine.transformer.framepack import KEEP_ALL
 from wan_engine.transformer.model import Clip, Memory, Transformer
 from wan_engine.transformer.modulation import SCALES, runs_of
-from wan_engine.transformer.rope import angles, motion_positions, rotation, speech_positions
+from wan_engine.transformer.rope import angles, rotation, speech_positions
 from wan_engine.transformer.s2v import SpeechTransformer
 
 
@@ -68,7 +69,8 @@ def run_speech(case: Case) -> dict[str, Tensor]:
     outputs = {"velocity_motion": velocity("context", audio, motion, pose), **model.found}
     local, style = model.audio_tokens(audio, frames, latents)
     outputs |= {"tap.audio_emb": local, "tap.audio_emb_global": style}
-    positions = speech_positions(latent.shape, motion_positions(latent.shape))
+    _, packed_positions = model.frame_packer(motion, KEEP_ALL * spec.add_last_motion)
+    positions = speech_positions(latent.shape, packed_positions)
     outputs["tap.rope_freqs"] = rotation(angles(positions, spec.head_dim))[None]
     outputs["velocity_uncond"] = velocity("context_null", audio * 0, motion, pose)
     outputs["velocity_drop"] = velocity("context", audio, None, pose)
