@@ -127,4 +127,4 @@ def covers(flags: np.ndarray, pixels: PixelFormat) -> np.ndarray:
     """Return the chroma samples all of whose own luma pixels are set in `flags`, cut along `Area`."""
     rows, columns = 1 << pixels.log2_h, 1 << pixels.log2_w
     padded = np.pad(flags, ((0, -flags.shape[0] % rows), (0, -flags.shape[1] % columns)), mode="edge")
-    return padded.reshape(padded.shape[0] // rows, rows, -1, columns).all(axis=(1, 3))
+    return np.all(padded.reshape(padded.shape[0] // rows, rows, -1, columns), axis=(1, 3))

@@ -264,9 +264,10 @@ def test_a_job_file_that_is_none(text: str, studio: Studio, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("field", "value"),
     [("takes", 0), ("takes", "many"), ("handles", -1), ("seed", -1), ("in", 1.5), ("in", None),
-     ("rate", "soon"), ("rate", "0"), ("boxes", [[1, 2, 3]]), ("boxes", [None]), ("leave_alone", [[5]]), ("deliver", "fax"),
-     ("boxes", [[5, 5, 1, 1]] * 18), ("source", ""), ("voice", "\u0000"), ("in", 10**30), ("face", "-1"),
-     ("in", "9" * 400), ("rate", "1e400"), ("rate", "nan"), ("leave_alone", [["soon", "later"]])],
+     ("rate", "soon"), ("rate", "0"), ("boxes", [[1, 2, 3]]), ("boxes", [None]), ("leave_alone", [[5]]),
+     ("deliver", "fax"), ("boxes", [[5, 5, 1, 1]] * 18), ("source", ""), ("voice", "\u0000"),
+     ("in", 10**30), ("face", "-1"), ("in", "9" * 400), ("rate", "1e400"), ("rate", "nan"),
+     ("leave_alone", [["soon", "later"]])],
 )  # fmt: skip
 def test_a_wrong_value_in_a_job_file(
     field: str, value: object, studio: Studio, shot: Path, voice: Path, tmp_path: Path
