@@ -121,15 +121,15 @@ def _plain_attention(layer: Attention, u: Tensor, context: Tensor, turn: Tensor 
     def norm(y: Tensor, weight: Tensor) -> Tensor:
         return (y.float() * torch.rsqrt(y.float().pow(2).mean(-1, keepdim=True) + 1e-6)).type_as(y) * weight
 
-    def rotate(y: Tensor) -> Tensor:
+    def rotate(y: Tensor, turn: Tensor) -> Tensor:
         pairs = torch.view_as_complex(y.double().unflatten(-1, (-1, 2)))
         return torch.view_as_real(pairs * turn).flatten(3).float()
 
     q, k = norm(layer.q(u), layer.norm_q.weight), norm(layer.k(context), layer.norm_k.weight)
     q, k, v = (y.unflatten(-1, (layer.num_heads, -1)) for y in (q, k, layer.v(context)))
     if turn is not None:
-        q, k = rotate(q), rotate(k)
-    merged = F.scaled_dot_product_attention(*(y.transpose(1, 2) for y in (q, k, v)))
+        q, k = rotate(q, turn), rotate(k, turn)
+    merged = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
     return layer.o(merged.transpose(1, 2).flatten(2))
 
 
@@ -160,7 +160,7 @@ def run_one(options: argparse.Namespace) -> None:
 def main() -> None:
     """Compare both forms in turn, three times."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=str(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for name, default in (("dim", 768), ("layers", 4), ("steps", 3), ("threads", 2), ("rounds", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)

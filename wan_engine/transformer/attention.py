@@ -45,11 +45,21 @@ def use_backend(name: str) -> None:
     _wanted = name
 
 
+def installed_backends() -> list[str]:
+    """Return the kernels this environment has, whether or not its device can run them."""
+    names = [name for name in BACKENDS if name != "auto"]
+    return [name for name in names if name not in _PACKAGES or _is_installed(name)]
+
+
 def attention(q_BLNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor) -> Tensor:
     """Return softmax(q k' / sqrt(K)) v with heads merged: [B, L, N K]."""
     if q_BLNK.device.type != "cuda":
         return _torch_attention(q_BLNK, k_BSNK, v_BSNK)
     return _chosen(_wanted, q_BLNK.device, q_BLNK.dtype)(q_BLNK, k_BSNK, v_BSNK)
+
+
+def _is_installed(name: str) -> bool:
+    return importlib.util.find_spec(_PACKAGES[name]) is not None
 
 
 def _torch_attention(q_BLNK: Tensor, k_BSNK: Tensor, v_BSNK: Tensor) -> Tensor:
@@ -84,7 +94,7 @@ def _chosen(
     order = _ORDER_HOPPER if torch.cuda.get_device_capability(device)[0] in (9, 10) else _ORDER
     names = order if wanted == "auto" else (wanted, *order)
     for name in names:
-        if name in _PACKAGES and importlib.util.find_spec(_PACKAGES[name]) is None:
+        if name in _PACKAGES and not _is_installed(name):
             if name == wanted:
                 logger.warning("attention: %s is not installed, using another kernel", name)
             continue

@@ -14,7 +14,8 @@ from torch import Tensor
 Bounds = tuple[tuple[int, int], ...]
 """Runs of tokens [start, stop) that share a timestep; together they cover the sequence in order."""
 
-_PIECE_BYTES = 1 << 19  # of float32 scratch: half a second-level cache of a common core
+# Of float32 scratch: half a second-level cache of a common core, and of a large GPU.
+_PIECE_BYTES = {"cpu": 1 << 19, "cuda": 1 << 24}
 
 
 def norm_modulate(
@@ -84,10 +85,9 @@ def _norm_rotate(
 
 
 def _piece_rows(x_BLD: Tensor) -> int:
-    """Return how many rows fit the cache; an accelerator takes all at once."""
-    if x_BLD.device.type != "cpu":
-        return x_BLD.shape[1]
-    return max(1, _PIECE_BYTES // (4 * x_BLD.shape[0] * x_BLD.shape[2]))
+    """Return how many rows of float32 scratch fit the cache."""
+    piece_bytes = _PIECE_BYTES.get(x_BLD.device.type, x_BLD.numel() * 4)
+    return max(1, piece_bytes // (4 * x_BLD.shape[0] * x_BLD.shape[2]))
 
 
 @torch.library.custom_op("wan_engine::norm_modulate", mutates_args=())
