@@ -1,0 +1,236 @@
+"""Runs inside Blender (or its module): carries out the cases that `test_editor_blender.py` names.
+
+    python editor_in_blender.py EXTENSION CASE.json      the module
+    blender -b --python editor_in_blender.py -- ...      the program
+
+The case is a map with `case` and what it needs; the answer is printed as one line, `ANSWER {...}`.
+"""
+
+import importlib
+import json
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import bpy  # pyright: ignore[reportMissingImports]
+
+NAME = "dubwright"
+
+
+def install(extension: Path, home: Path) -> Any:
+    """Install the extension by Blender's own call; where that is not known (3.4), from its files."""
+    if hasattr(bpy.ops, "extensions") and bpy.app.version >= (4, 2, 0):
+        bpy.ops.extensions.package_install_files(
+            filepath=str(extension), repo="user_default", enable_on_install=True
+        )
+        return importlib.import_module(f"bl_ext.user_default.{NAME}")
+    with zipfile.ZipFile(extension) as archive:
+        archive.extractall(home / NAME)
+    sys.path.insert(0, str(home))
+    module = importlib.import_module(NAME)
+    module.register()
+    return module
+
+
+def part(module: Any, name: str) -> Any:
+    return importlib.import_module(f"{module.__name__}.{name}")
+
+
+def open_scene(rate: list[int], sequencer: Any) -> tuple[Any, Any]:
+    """Make an empty scene at a rate such as [24, 1.001]; return it and its strips."""
+    scene = bpy.context.scene
+    for one in list(sequencer.strips(scene.sequence_editor)) if scene.sequence_editor else []:
+        sequencer.strips(scene.sequence_editor).remove(one)
+    scene.render.fps, scene.render.fps_base = int(rate[0]), rate[1]
+    scene.view_settings.view_transform = "Standard"
+    scene.render.resolution_x, scene.render.resolution_y = 320, 180
+    scene.render.resolution_percentage = 100
+    if scene.sequence_editor is None:
+        scene.sequence_editor_create()
+    if hasattr(bpy.context.workspace, "sequencer_scene"):
+        bpy.context.workspace.sequencer_scene = scene
+    return scene, sequencer.strips(scene.sequence_editor)
+
+
+def render(scene: Any, start: int, stop: int, target: str) -> None:
+    scene.frame_start, scene.frame_end = start, stop - 1
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format, settings.color_mode = "PNG", "RGB"
+    scene.render.filepath = target + "/"
+    bpy.ops.render.render(animation=True)
+
+
+def place(case: dict[str, Any], module: Any) -> Any:
+    """Place takes on timelines of several rates; render what shows."""
+    sequencer, shared = part(module, "blender.sequencer"), part(module, "shared.timeline")
+    actions = part(module, "shared.actions")
+    host, answers = sequencer.Sequencer(), []
+    for job in case["jobs"]:
+        scene, strips = open_scene(job["rate"], sequencer)
+        shot = strips.new_movie(name="shot", filepath=job["shot"], channel=1, frame_start=job["at"])
+        shot.mute = True
+        placement = shared.Placement(
+            tag="j1",
+            path=job["take"],
+            start=job["start"],
+            stop=job["stop"],
+            above=1,
+            trim=job["trim"],
+            take_id="j1-1",
+        )
+        host.place(placement)
+        timeline = host.timeline()
+        actions.verify(timeline, placement)
+        (read,) = [clip for clip in timeline.clips if not clip.tag]
+        render(scene, job["start"] - 3, job["stop"] + 3, job["frames"])
+        answers.append({"rate": str(timeline.rate), "in": read.source_frame(job["start"]), "path": read.path})
+        host.remove("j1")
+        answers[-1]["left"] = len(strips)
+    return answers
+
+
+def read(case: dict[str, Any], module: Any) -> Any:
+    """Read strips that are not plain; return what is said of each."""
+    sequencer = part(module, "blender.sequencer")
+    _, strips = open_scene([25, 1.0], sequencer)
+    plain = strips.new_movie(name="plain", filepath=case["shot"], channel=1, frame_start=11)
+    held = strips.new_movie(name="held", filepath=case["shot"], channel=2, frame_start=21)
+    held.frame_final_end = held.frame_final_end + 10
+    inner = strips.new_movie(name="inner", filepath=case["shot"], channel=3, frame_start=1)
+    meta = strips.new_meta(name="meta", channel=4, frame_start=1)
+    inner.move_to_meta(meta)
+    strips.new_movie(name="gone", filepath=case["shot"] + ".gone", channel=5, frame_start=1)
+    strips.new_movie(name="other", filepath=case["other"], channel=6, frame_start=1)
+    plain.frame_final_start, plain.frame_final_end = 16, 31
+    planner, problems = part(module, "shared.planner"), part(module, "shared.problems")
+    timeline, said = sequencer.Sequencer().timeline(), {}
+    for clip in timeline.clips:
+        try:
+            plan = planner.plan_with_file(timeline, clip, "/v.wav", planner.Options())
+            said[clip.clip_id] = [plan.start, plan.stop, plan.spec["in"], plan.spec["out"]]
+        except problems.PluginError as error:
+            said[clip.clip_id] = str(error)
+    said["retimed"] = retime(strips, case["shot"], sequencer, planner, problems)
+    return said
+
+
+def retime(strips: Any, path: str, sequencer: Any, planner: Any, problems: Any) -> str:
+    """Slow a strip down by Blender's own operator, which wants a sequencer area; say what becomes of it."""
+    if bpy.app.version < (4, 2, 0):
+        strips["plain"].speed_factor = 0.5
+        name = "plain"
+    else:
+        slow = strips.new_movie(name="slow", filepath=path, channel=8, frame_start=1)
+        for strip in strips:
+            strip.select = strip == slow
+        bpy.context.scene.sequence_editor.active_strip = slow
+        window = bpy.context.window_manager.windows[0]
+        area = window.screen.areas[0]
+        area.type = "SEQUENCE_EDITOR"
+        region = next(one for one in area.regions if one.type == "WINDOW")
+        with bpy.context.temp_override(window=window, area=area, region=region, scene=bpy.context.scene):
+            bpy.ops.sequencer.retiming_segment_speed_set(speed=50.0, keep_retiming=False)
+        name = "slow"
+    timeline = sequencer.Sequencer().timeline()
+    (clip,) = [one for one in timeline.clips if one.clip_id == name]
+    try:
+        planner.plan_with_file(timeline, clip, "/v.wav", planner.Options())
+    except problems.PluginError as error:
+        return str(error)
+    return "planned"
+
+
+def redub(case: dict[str, Any], module: Any) -> Any:
+    """Re-dub a selected shot through the operator and the daemon; switch takes; save, reopen, remove."""
+    interface, sequencer = part(module, "blender.interface"), part(module, "blender.sequencer")
+    scene, strips = open_scene(case["rate"], sequencer)
+    scene.render.resolution_x, scene.render.resolution_y = 160, 160
+    shot = strips.new_movie(name="shot", filepath=case["shot"], channel=1, frame_start=101)
+    shot.transform.scale_x = shot.transform.scale_y = 0.5
+    start, stop = case["range"]
+    voice = None
+    if bpy.app.build_options.audaspace:
+        voice = strips.new_sound(name="voice", filepath=case["voice"], channel=2, frame_start=start)
+        voice.frame_final_end = stop
+    else:
+        scene.dubwright_voice = case["voice"]
+        scene.use_preview_range, scene.frame_preview_start = True, start
+        scene.frame_preview_end = stop - 1
+    for strip in strips:
+        strip.select = strip.name in ("shot", "voice")
+    scene.dubwright_takes, scene.dubwright_baked = 2, True
+    scene.dubwright_folder = case["folder"]
+    answer = {"redub": list(bpy.ops.dubwright.redub()), "longest": 0.0}
+    wait(interface.controller, "placed", answer)
+    (status,) = interface.controller.statuses()
+    answer["takes"] = [take["path"] for take in status.takes]
+    answer["again"] = list(bpy.ops.dubwright.redub())
+    other = next(take["take_id"] for take in status.takes if take["take_id"] != status.shown)
+    bpy.ops.dubwright.switch_take(key=status.key, take_id=other)
+    (picture,) = [
+        one for one in sequencer.tagged(scene.sequence_editor, status.job_id) if one.type == "MOVIE"
+    ]
+    answer["shows"] = bpy.path.abspath(picture.filepath)
+    answer["blend"], answer["channel"] = picture.blend_type, picture.channel
+    answer["place"] = [sequencer.left(picture), sequencer.right(picture)]
+    shot.mute = True
+    render(scene, start, stop, case["frames"])
+    bpy.ops.wm.save_as_mainfile(filepath=case["project"])
+    bpy.ops.wm.open_mainfile(filepath=case["project"])
+    (status,) = interface.controller.statuses()
+    answer["reopened"] = status.state
+    bpy.ops.dubwright.accept(key=status.key)
+    answer["accepted"] = interface.controller.statuses()[0].state
+    bpy.ops.dubwright.remove(key=status.key)
+    answer["left"] = len(sequencer.tagged(bpy.context.scene.sequence_editor, status.job_id))
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline and interface.controller.message == "":
+        interface.controller.tick()
+    answer["message"] = interface.controller.message
+    return answer
+
+
+def wait(controller: Any, state: str, answer: dict[str, Any]) -> None:
+    """Tick as the timer would (the module has none) until the job stands so."""
+    deadline = time.monotonic() + 150
+    while controller.statuses()[0].state != state:
+        begun = time.perf_counter()
+        controller.tick()
+        answer["longest"] = max(answer["longest"], time.perf_counter() - begun)
+        assert controller.statuses()[0].state != "failed", controller.statuses()[0].sentence
+        assert time.monotonic() < deadline, (controller.statuses(), controller.message)
+        time.sleep(0.02)
+
+
+def missing(_case: dict[str, Any], module: Any) -> Any:
+    """Press the button where Dubwright itself is not installed."""
+    interface, sequencer = part(module, "blender.interface"), part(module, "blender.sequencer")
+    open_scene([25, 1.0], sequencer)
+    return [list(bpy.ops.dubwright.redub()), interface.controller.message]
+
+
+def main() -> None:
+    arguments = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
+    extension, case_file = Path(arguments[0]), Path(arguments[1])
+    case = json.loads(case_file.read_text())
+    begun = time.perf_counter()
+    module = install(extension, case_file.parent)
+    installed_s = time.perf_counter() - begun
+    answer = globals()[case["case"]](case, module)
+    if bpy.app.version >= (4, 2, 0):
+        repos = bpy.context.preferences.extensions.repos
+        index = next(number for number, repo in enumerate(repos) if repo.module == "user_default")
+        bpy.ops.extensions.package_uninstall(repo_index=index, pkg_id=NAME)
+        gone = not hasattr(bpy.types, "SEQUENCER_PT_dubwright")
+    else:
+        module.unregister()
+        gone = not hasattr(bpy.types, "SEQUENCER_PT_dubwright")
+    report = {"version": list(bpy.app.version), "install_s": installed_s, "gone": gone, "answer": answer}
+    print("ANSWER", json.dumps(report), flush=True)
+
+
+main()

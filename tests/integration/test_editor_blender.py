@@ -1,0 +1,175 @@
+"""The extension inside real Blenders, of each version there is, judged by what Blender itself renders.
+
+`DUBWRIGHT_BPY` names Python interpreters that have the `bpy` module, separated as in PATH.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.client import Client
+from daemon.demo import VOICE
+from editor_plugin.blender.package import build
+from editor_plugin.shared.record import write_record
+from tests.barcode import make_barcode, read_barcodes, stamp
+from tests.clips import make_clip
+from tests.studio import Studio, open_studio
+
+SCRIPT = Path(__file__).with_name("editor_in_blender.py")
+MODULES = [name for name in os.environ.get("DUBWRIGHT_BPY", "").split(os.pathsep) if name]
+REASON = "no Blender module here; `pip install bpy` in an environment of its own and name it in DUBWRIGHT_BPY"
+pytestmark = pytest.mark.skipif(not MODULES, reason=REASON)
+
+RATES = [
+    (Fraction(24000, 1001), [24, 1.001]),
+    (Fraction(24), [24, 1.0]),
+    (Fraction(25), [25, 1.0]),
+    (Fraction(30000, 1001), [30, 1.001]),
+    (Fraction(30), [30, 1.0]),
+    (Fraction(50), [50, 1.0]),
+]
+
+
+@pytest.fixture(scope="module", params=MODULES, ids=lambda name: Path(name).parent.parent.name)
+def blender(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("extension") / "dubwright-0.1.0.zip")
+
+
+def run(blender: str, extension: Path, folder: Path, case: dict[str, Any]) -> dict[str, Any]:
+    """Run a case in a Blender whose settings lie in `folder`; return its report."""
+    file = folder / "case.json"
+    file.write_text(json.dumps(case))
+    environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "user")}
+    done = subprocess.run(
+        [blender, str(SCRIPT), str(extension), str(file)], capture_output=True, env=environment, timeout=240
+    )
+    out = done.stdout.decode()
+    lines = [line for line in out.splitlines() if line.startswith("ANSWER ")]
+    assert lines, (done.returncode, out[-2000:], done.stderr.decode()[-3000:])
+    report = json.loads(lines[-1].removeprefix("ANSWER "))
+    assert report["gone"], "uninstalling left the panel"
+    return report
+
+
+def test_blenders_own_validator_accepts_the_extension(blender: str, extension: Path) -> None:
+    (tool,) = Path(blender).parent.parent.rglob("bl_pkg/cli/blender_ext.py")
+    done = subprocess.run([blender, str(tool), "validate", str(extension)], capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_frame_of_a_take_lies_where_it_should(blender: str, extension: Path, tmp_path: Path) -> None:
+    jobs = []
+    for number, (rate, scene_rate) in enumerate(RATES):
+        for at, start, trim in ((1, 41, 0), (-6, 21, 5)):
+            name = f"{number} {trim}"
+            timecode = "01:00:00:00" if trim else None
+            shot = make_barcode(tmp_path / f"shot {name}.mov", rate, 80, timecode=timecode)
+            take = make_barcode(tmp_path / f"take {name}.mov", rate, 20 + 2 * trim, first=100)
+            frames = tmp_path / name
+            frames.mkdir()
+            jobs.append(
+                {
+                    "rate": scene_rate,
+                    "shot": str(shot),
+                    "take": str(take),
+                    "at": at,
+                    "start": start,
+                    "stop": start + 20,
+                    "trim": trim,
+                    "frames": str(frames),
+                }
+            )
+    report = run(blender, extension, tmp_path, {"case": "place", "jobs": jobs})
+    for job, answer in zip(jobs, report["answer"], strict=True):
+        numbers = read_barcodes(sorted(Path(job["frames"]).iterdir()))
+        expected = [None] * 3 + [100 + job["trim"] + k for k in range(20)] + [None] * 3
+        assert numbers == expected
+        assert (answer["in"], answer["path"]) == (job["start"] - job["at"], job["shot"])
+        assert answer["left"] == 1
+    assert [Fraction(answer["rate"]) for answer in report["answer"][::2]] == [rate for rate, _ in RATES]
+
+
+def test_strips_that_cannot_come_back_exact_are_refused(
+    blender: str, extension: Path, tmp_path: Path
+) -> None:
+    case = {
+        "case": "read",
+        "shot": str(make_barcode(tmp_path / "a.mov", Fraction(25), 40)),
+        "other": str(make_barcode(tmp_path / "b.mov", Fraction(30), 40)),
+    }
+    said = run(blender, extension, tmp_path, case)["answer"]
+    assert said["plain"] == [16, 31, 5, 20]
+    for name, word in (
+        ("held", "past the end"),
+        ("meta", "meta strip"),
+        ("gone", "cannot be read"),
+        ("other", "30.000 frames a second"),
+        ("retimed", "retimed"),
+    ):
+        assert word in said[name], (name, said[name])
+    assert "inner" not in said
+
+
+def test_no_installation_is_said_in_the_panel(blender: str, extension: Path, home: Path) -> None:
+    status, message = run(blender, extension, home, {"case": "missing"})["answer"]
+    assert status == ["CANCELLED"]
+    assert "python3 installer" in message
+
+
+@pytest.fixture(scope="module")
+def studio(face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    with open_studio(tmp_path_factory.mktemp("studio"), face_models) as opened:
+        write_record(sys.executable)
+        yield opened
+
+
+@pytest.mark.slow
+def test_a_selected_shot_comes_back_redubbed(
+    blender: str, extension: Path, studio: Studio, tmp_path: Path
+) -> None:
+    rate = Fraction(24000, 1001)
+    shot = make_clip(
+        tmp_path / "shot.mov",
+        codec="prores_ks",
+        pixels="yuv422p10le",
+        rate=rate,
+        count=60,
+        edit=lambda number, picture: stamp(picture, number),
+        metadata={"timecode": "01:00:00:00"},
+    )
+    folder, frames = tmp_path / "takes", tmp_path / "frames"
+    frames.mkdir()
+    case = {
+        "case": "redub",
+        "rate": [24, 1.001],
+        "shot": str(shot),
+        "voice": str(VOICE),
+        "range": [111, 141],
+        "folder": str(folder),
+        "frames": str(frames),
+        "project": str(tmp_path / "project.blend"),
+    }
+    answer = run(blender, extension, tmp_path, case)["answer"]
+    assert answer["redub"] == answer["again"] == ["FINISHED"]
+    assert len(answer["takes"]) == 2
+    assert answer["shows"] == answer["takes"][1]
+    assert (answer["blend"], answer["place"]) == ("ALPHA_OVER", [111, 141])
+    assert read_barcodes(sorted(frames.iterdir())) == list(range(10, 40))
+    assert (answer["reopened"], answer["accepted"], answer["left"]) == ("placed", "accepted", 0)
+    assert answer["message"] == ""
+    with Client.connect(start=False) as client:
+        (job,) = [one for one in client.jobs() if str(folder) == getattr(one.spec, "dest", None)]
+        verdicts = [take.verdict for take in client.takes(job.job_id)]
+    assert verdicts == ["rejected", "accepted"]
