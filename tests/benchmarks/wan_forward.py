@@ -35,7 +35,7 @@ def make(options: argparse.Namespace) -> tuple[SpeechTransformer, dict[str, Tens
     spec = SpeechTransformerSpec(
         model_type="s2v", dim=options.dim, ffn_dim=int(options.dim * 2.7), num_heads=options.dim // 128,
         num_layers=options.layers, in_dim=16, out_dim=16, text_dim=512, audio_dim=128,
-        audio_inject_layers=(0, 2),
+        audio_inject_layers=tuple(range(0, options.layers, 2)),
     )  # fmt: skip
     generator = torch.Generator().manual_seed(0)
 
@@ -175,8 +175,12 @@ def main() -> None:
     for _ in range(options.rounds):
         for name in ("plain", "ours"):
             command = [sys.executable, *sys.argv, "--only", name, "--out", f"{folder}/{name}.pt"]
-            found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            best[name] = {key: min(value, best.get(name, found)[key]) for key, value in found.items()}
+            found: dict[str, float] = json.loads(
+                subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            )
+            best[name] = {
+                key: min(found[key], best[name][key]) if name in best else found[key] for key in found
+            }
     first, second = (torch.load(f"{folder}/{name}.pt", weights_only=True) for name in ("plain", "ours"))
     for name, numbers in best.items():
         print(f"{name:6} first step {numbers['first']:7.3f} s   step {numbers['step']:7.3f} s   "
