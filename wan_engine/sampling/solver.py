@@ -16,8 +16,15 @@ SOLVERS = ("unipc", "dpm++", "euler")
 class Solver(Protocol):
     """Takes latents from noise to clean, one level at a time, remembering what it needs of earlier steps."""
 
-    schedule: Schedule
-    index: int  # steps taken
+    @property
+    def schedule(self) -> Schedule:
+        """Return the noise levels."""
+        ...
+
+    @property
+    def index(self) -> int:
+        """Return the steps taken."""
+        ...
 
     def clean(self, latent: Tensor, velocity: Tensor) -> Tensor:
         """Return the clean latent the network's velocity points to."""
