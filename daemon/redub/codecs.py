@@ -6,9 +6,6 @@ from dataclasses import dataclass, field
 from daemon.protocol.errors import RequestError
 from daemon.redub.pixels import PixelFormat, pixel_format
 
-ENCODER_THREADS = 4
-"""The same on every machine, because some encoders' bytes depend on it."""
-
 
 @dataclass(frozen=True)
 class DeliveryCodec:
@@ -20,6 +17,7 @@ class DeliveryCodec:
     suffix: str
     keeps_range: bool  # whether the file can say that its values are full range
     options: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 4  # the same on every machine, because some encoders' bytes depend on it
 
 
 CODECS: dict[str, DeliveryCodec] = {
@@ -28,7 +26,8 @@ CODECS: dict[str, DeliveryCodec] = {
         DeliveryCodec("prores4444", "prores_aw", "mov", ".mov", False, {"profile": "4", "vendor": "apl0"}),
         DeliveryCodec("prores422hq", "prores_aw", "mov", ".mov", False, {"profile": "3", "vendor": "apl0"}),
         DeliveryCodec("dnxhr_hqx", "dnxhd", "mov", ".mov", False, {"profile": "dnxhr_hqx"}),
-        DeliveryCodec("h264", "libx264", "mov", ".mov", True, {"crf": "14", "preset": "fast"}),
+        # One thread: with several, x264 makes other bytes of the same pictures once in a thousand takes.
+        DeliveryCodec("h264", "libx264", "mov", ".mov", True, {"crf": "14", "preset": "fast"}, threads=1),
         DeliveryCodec(
             "ffv1", "ffv1", "matroska", ".mkv", True,
             {"level": "3", "slicecrc": "1", "g": "1"},

@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from daemon.redub.codecs import ENCODER_THREADS, DeliveryCodec, encoder_of, plane_format
+from daemon.redub.codecs import DeliveryCodec, encoder_of, plane_format
 from daemon.redub.convert import Planes
 from daemon.redub.pixels import view_planes
 from daemon.redub.segment import format_timecode, parse_timecode, sample_at
@@ -68,7 +68,7 @@ class MovieWriter:
         context.sample_aspect_ratio = info.sample_aspect
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         context.colorspace, context.color_range = colour.matrix, colour.range
-        context.thread_count = ENCODER_THREADS
+        context.thread_count = codec.threads
         context.flags |= Flags.bitexact
         context.options = options
         if info.display_matrix is not None:

@@ -17,6 +17,7 @@ from av.stream import Discard
 
 from daemon.protocol.errors import MediaError
 from daemon.redub.sound import choose_sound
+from daemon.redub.storage import map_write_errors
 
 _USUAL_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 6: "5.1", 7: "6.1", 8: "7.1"}
 
@@ -47,7 +48,7 @@ def load_voice(path: Path) -> tuple[VoiceInfo, np.ndarray]:
     """Return what the file is and its samples, (n, channels) int16, int32 or float32.
 
     The samples lie in an unnamed temporary file, so a long recording costs no memory.
-    Raises MediaError `voice.missing`, `voice.unreadable`, `voice.empty`.
+    Raises MediaError `voice.missing`, `voice.unreadable`, `voice.empty`, MachineError `disk.full`.
     """
     if not path.exists():
         raise MediaError("voice.missing", f"There is no file {path}.")
@@ -98,13 +99,15 @@ def _spool(frames: Iterator[AudioFrame], file: IO[bytes], path: Path) -> tuple[V
             raise MediaError("voice.unreadable", f"{path} changes its sample rate or channels in the middle.")
         if samples.dtype == np.int32 and len(samples):
             low_bits |= int(np.bitwise_or.reduce(samples, axis=None)) & 0xFF
-        file.write(samples.tobytes())
+        with map_write_errors(Path(tempfile.gettempdir())):
+            file.write(samples.tobytes())
     count = file.tell() // (dtype.itemsize * shape[1]) if shape else 0
     if shape is None or count == 0:
         raise MediaError("voice.empty", f"{path} holds no sound.")
     depth = 24 if dtype == np.int32 and not low_bits else 8 * dtype.itemsize
     info = VoiceInfo(shape[0], shape[1], layout, depth, dtype.kind == "f", count)
-    file.flush()
+    with map_write_errors(Path(tempfile.gettempdir())):
+        file.flush()
     return info, np.memmap(file, dtype, "r", shape=(count, shape[1]))  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 

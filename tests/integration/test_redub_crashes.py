@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,14 +16,17 @@ import psutil
 import pytest
 
 from daemon.client import Client
+from daemon.protocol.errors import MachineError
 from daemon.protocol.jobs import FINAL_STATES, Job, JobState
 from daemon.protocol.messages import JobChanged, JobProgressed
+from daemon.redub.voice_file import load_voice
 from tests.clips import make_clip, make_voice
 from tests.studio import Studio, open_studio
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 FIRST, STOP = 20, 50
+SPEC = {"in": FIRST, "out": STOP}
 HOW = {"deliver": "baked", "codec": "ffv1", "matte": True, "handles": 2, "takes": 2}
 STAGES = ("track", "learn", "engine", "deliver", "check")
 
@@ -206,7 +210,7 @@ def test_a_full_disk_under_the_takes_is_told_and_retry_goes_on(
         check_nothing_is_left_over(job)
 
 
-@pytest.mark.parametrize("size_kib", [64, 1500, 6000])
+@pytest.mark.parametrize("size_kib", [64, 2000, 4000])
 def test_a_full_disk_under_the_home_is_told_and_retry_goes_on(
     size_kib: int, studio: Studio, shot: Path, voice: Path, undisturbed: list[str]
 ) -> None:
@@ -221,6 +225,50 @@ def test_a_full_disk_under_the_home_is_told_and_retry_goes_on(
         assert (job.state, job.error and job.error.code) == (JobState.FAILED, "disk.full")
         enlarge(work)
         assert digests(studio.finish(studio.client.retry(job.job_id))) == undisturbed
+
+
+def test_a_full_disk_under_temporary_files_is_no_fault_of_the_voice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_voice(tmp_path / "long.wav", seconds=3.0)
+    with small_disk(tmp_path / "disk", 64):
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "disk"))
+        with pytest.raises(MachineError) as caught:
+            load_voice(path)
+    assert caught.value.code == "disk.full"
+
+
+def test_a_full_disk_under_the_queue_refuses_new_jobs_and_loses_none(
+    face_models: Path, shot: Path, voice: Path, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    with small_disk(disk, 4096), open_studio(disk, face_models) as studio:
+        first = studio.submit(shot, voice, FIRST, STOP)
+        studio.client.cancel(first.job_id)
+        ballast = fill(disk)
+        with pytest.raises(MachineError) as caught:
+            submit_many(studio, {**SPEC, "source": str(shot), "voice": str(voice)})
+        assert caught.value.code == "disk.full"
+        jobs = {job.job_id for job in studio.client.jobs()}
+        assert first.job_id in jobs
+        ballast.unlink()
+        job = studio.client.submit({**SPEC, "source": str(shot), "voice": str(voice)}, hold=True)
+        assert {job.job_id, *jobs} == {job.job_id for job in studio.client.jobs()}
+
+
+def submit_many(studio: Studio, spec: dict[str, object]) -> None:
+    """Put so many jobs on the queue that the room left in its own files is used up."""
+    for _ in range(200):
+        studio.client.submit(spec, hold=True)
+
+
+def fill(disk: Path) -> Path:
+    """Write a file until there is no room left; return it."""
+    path = disk / "ballast"
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096) == 4096:
+            pass
+    return path
 
 
 def test_sigterm_in_the_middle_keeps_the_job(
