@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from daemon.protocol.errors import MediaError
 from daemon.redub.colour import Coding, coding_of
@@ -67,7 +68,7 @@ def _play_pictures(folder: Path) -> Iterator[Shown]:
         try:
             with av.open(path) as container:
                 rgba = next(container.decode(video=0)).to_ndarray(format="gbrapf32le")
-        except (av.error.FFmpegError, StopIteration) as error:
+        except (FFmpegError, StopIteration) as error:
             raise MediaError("source.unreadable", f"The picture {path} cannot be read.") from error
         planes = tuple(np.ascontiguousarray(rgba[..., channel]) for channel in range(4))
         yield Shown(planes[:3], _FLOAT_RGB, unit, planes[3], is_exact=False)
