@@ -1,0 +1,227 @@
+"""Plays an original and a take in step: one frame number, one clock, as many decoders as there are pictures.
+
+Without widgets. The sound device's clock leads where there is one and the speed is 1; else the machine's.
+"""
+
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtGui import QImage
+
+from gui.media.decoder import Decoder
+from gui.media.sound import SAMPLE_RATE, SoundOutput
+
+MAX_SPEED = 8
+_TICK_MS = 5
+
+
+@dataclass(frozen=True)
+class Track:
+    """A clip on the player: frame k of the player is frame k + `offset` of the clip."""
+
+    path: Path
+    offset: int = 0
+
+
+class Player(QObject):
+    """Position, speed, loop; pictures by track name ("original", "take")."""
+
+    position_changed = Signal(int)
+    speed_changed = Signal(int)
+    pictures_changed = Signal()
+    range_changed = Signal()
+    opened = Signal(str)
+    failed = Signal(str, str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.tracks: dict[str, Track] = {}
+        self.decoders: dict[str, Decoder] = {}
+        self.rate = Fraction(25)
+        self.count = 0
+        self.position = 0
+        self.speed = 0
+        self.is_looping = True
+        self.dropped = 0
+        self.in_ = 0
+        self.out = 0
+        self._sound = SoundOutput(self)
+        self._samples: np.ndarray | None = None
+        self._has_sound_clock = False
+        self._started_at = (0.0, 0)
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(_TICK_MS)
+        self._timer.timeout.connect(self._tick)
+
+    def load(self, tracks: dict[str, Track], *, rate: Fraction, count: int) -> None:
+        """Show other clips from their first frame; `count` frames at `rate`."""
+        self.stop()
+        self._replace_decoders(tracks)
+        self.rate, self.count = rate, count
+        self.in_, self.out = 0, count
+        self._samples = None
+        self.position = 0
+        self.range_changed.emit()
+        self.seek(0)
+
+    def unload(self) -> None:
+        """Show nothing."""
+        self.load({}, rate=Fraction(25), count=0)
+
+    def close(self) -> None:
+        """Stop, and end every thread."""
+        self.stop()
+        self._replace_decoders({})
+
+    def set_sound(self, samples: np.ndarray) -> None:
+        """Give the sound of the whole stretch: (n, 2) int16 at 48 kHz, its first sample at frame 0."""
+        self._samples = samples
+
+    def set_length(self, rate: Fraction, count: int) -> None:
+        """Correct the rate and the length, once they are known; in and out go back to the ends."""
+        self.rate, self.count = rate, count
+        self.in_, self.out = 0, count
+        self.range_changed.emit()
+        self.seek(self.position)
+
+    def set_range(self, in_: int, out: int) -> None:
+        """Set the half-open range that is looped."""
+        self.in_, self.out = max(0, in_), min(self.count, out)
+        self.range_changed.emit()
+
+    def set_volume(self, volume: float) -> None:
+        """Set the loudness, 0 to 1."""
+        self._sound.set_volume(volume)
+
+    def limit_width(self, max_width: int) -> None:
+        """Decode pictures no wider than this (0: as they are)."""
+        for decoder in self.decoders.values():
+            decoder.limit_width(max_width)
+
+    def picture(self, track: str) -> QImage | None:
+        """Return a track's picture at the position, if it is decoded."""
+        return self._picture_at(track, self.position)
+
+    def seek(self, frame: int) -> None:
+        """Go to a frame."""
+        self.position = min(max(0, frame), max(0, self.count - 1))
+        self._want()
+        self.position_changed.emit(self.position)
+        self.pictures_changed.emit()
+        if self.speed:
+            self._restart_clock()
+
+    def step(self, frames: int) -> None:
+        """Stop and go some frames on, or back."""
+        self.stop()
+        self.seek(self.position + frames)
+
+    def toggle(self) -> None:
+        """Play, or stop."""
+        if self.speed:
+            self.stop()
+        else:
+            self.play(1)
+
+    def shuttle(self, direction: int) -> None:
+        """Play in a direction; each further call doubles the speed (the J and L keys)."""
+        if self.speed * direction > 0:
+            self.play(max(-MAX_SPEED, min(MAX_SPEED, self.speed * 2)))
+        else:
+            self.play(direction)
+
+    def play(self, speed: int) -> None:
+        """Play at a speed: 1 is as shot, negative is backwards."""
+        if self.count == 0:
+            return
+        if speed > 0 and self.position >= self.out - 1:
+            self.position = self.in_
+        self.speed = speed
+        self.dropped = 0
+        self._restart_clock()
+        self._timer.start()
+        self.speed_changed.emit(speed)
+
+    def stop(self) -> None:
+        """Stop where it is."""
+        self._timer.stop()
+        self._sound.stop()
+        if self.speed:
+            self.speed = 0
+            self._want()
+            self.speed_changed.emit(0)
+
+    def _restart_clock(self) -> None:
+        self._sound.stop()
+        self._has_sound_clock = False
+        if self.speed == 1 and self._samples is not None:
+            first = int(self.position / self.rate * SAMPLE_RATE)
+            self._has_sound_clock = self._sound.play(self._samples[first:])
+        self._started_at = (time.monotonic(), self.position)
+
+    def _tick(self) -> None:
+        began, frame = self._started_at
+        heard = self._sound.heard_s() if self._has_sound_clock else None
+        elapsed = time.monotonic() - began if heard is None else heard
+        due = frame + int(elapsed * self.speed * float(self.rate))
+        if due == self.position:
+            return
+        if (self.speed > 0 and due >= self.out) or (self.speed < 0 and due < self.in_):
+            self._reach_end()
+            return
+        self._show(due)
+
+    def _reach_end(self) -> None:
+        if self.is_looping:
+            self.seek(self.in_ if self.speed > 0 else self.out - 1)
+            return
+        end = self.out - 1 if self.speed > 0 else self.in_
+        self.stop()
+        self.seek(end)
+
+    def _show(self, due: int) -> None:
+        """Show the frame that is due if all its pictures are there; else the latest that is whole."""
+        ahead = 1 if self.speed > 0 else -1
+        for decoder, track in zip(self.decoders.values(), self.tracks.values(), strict=True):
+            decoder.want(due + track.offset, direction=ahead)
+        for frame in range(due, self.position, -ahead):
+            if all(self._picture_at(name, frame) is not None for name in self.tracks):
+                self.dropped += abs(frame - self.position) - abs(self.speed) if abs(self.speed) == 1 else 0
+                self.position = frame
+                self.position_changed.emit(frame)
+                self.pictures_changed.emit()
+                return
+
+    def _picture_at(self, track: str, frame: int) -> QImage | None:
+        decoder = self.decoders.get(track)
+        return None if decoder is None else decoder.picture(frame + self.tracks[track].offset)
+
+    def _want(self) -> None:
+        for name, decoder in self.decoders.items():
+            decoder.want(self.position + self.tracks[name].offset)
+
+    def _replace_decoders(self, tracks: dict[str, Track]) -> None:
+        """Keep the decoders whose clip stays, end the others."""
+        old, self.decoders, self.tracks = self.decoders, {}, dict(tracks)
+        for name, track in tracks.items():
+            kept = old.get(name)
+            if kept is not None and kept.path == track.path and not kept.error:
+                self.decoders[name] = old.pop(name)
+                continue
+            decoder = Decoder(track.path, self)
+            decoder.ready.connect(self._on_ready)
+            decoder.opened.connect(lambda name=name: self.opened.emit(name))
+            decoder.failed.connect(lambda text, name=name: self.failed.emit(name, text))
+            self.decoders[name] = decoder
+        for decoder in old.values():
+            decoder.close()
+            decoder.deleteLater()
+
+    def _on_ready(self, frame: int) -> None:
+        if any(frame == self.position + track.offset for track in self.tracks.values()):
+            self.pictures_changed.emit()

@@ -1,0 +1,226 @@
+"""The player with its controls: picture, strip, transport, timecode, and the keys that drive them."""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QButtonGroup,
+    QHBoxLayout,
+    QLabel,
+    QSizePolicy,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.media.player import Player
+from gui.media.sound import has_sound_device
+from gui.models.timecode import clip_timecode
+from gui.texts import Key, text
+from gui.theme import GAP, colour
+from gui.views.icons import icon
+from gui.views.parts import named
+from gui.views.strip import Strip
+from gui.views.viewer import MODE_KEYS, NEEDS_ALPHA, Mode, Viewer
+
+_MODE_KEYS = {
+    Mode.TAKE: "1",
+    Mode.ORIGINAL: "2",
+    Mode.SIDE: "3",
+    Mode.WIPE: "4",
+    Mode.DIFFERENCE: "5",
+    Mode.OVERLAY: "6",
+    Mode.MASK: "7",
+}
+
+
+class PlayerPanel(QWidget):
+    """A viewer, a strip and a transport bar around one player."""
+
+    def __init__(self, strip: Strip, *, has_modes: bool) -> None:
+        super().__init__()
+        self.player = Player(self)
+        self.viewer = Viewer(self.player)
+        self.strip = strip
+        self.timecode_start: str | None = None
+        self.first_frame = 0  # number, in its clip, of the player's first frame
+        self._modes = QButtonGroup(self)
+        self._mode_buttons: dict[Mode, QToolButton] = {}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        if has_modes:
+            layout.addWidget(self._make_mode_bar())
+        layout.addWidget(self.viewer, 1)
+        layout.addWidget(strip)
+        layout.addWidget(self._make_transport())
+        self._connect()
+        self._make_keys(has_modes=has_modes)
+        self._show_position(0)
+
+    def set_mode(self, mode: Mode) -> None:
+        """Show the pictures in another way."""
+        button = self._mode_buttons[mode]
+        if button.isEnabled():
+            button.setChecked(True)
+            self.viewer.set_mode(mode)
+
+    def show_position(self) -> None:
+        """Write the timecode anew, after `timecode_start` or `first_frame` changed."""
+        self._show_position(self.player.position)
+
+    def refresh_modes(self) -> None:
+        """Offer what the loaded pictures allow."""
+        has_both = {"original", "take"} <= set(self.player.decoders)
+        for mode, button in self._mode_buttons.items():
+            is_possible = bool(self.player.tracks) and (
+                mode is Mode.TAKE or (has_both and (mode not in NEEDS_ALPHA or self.viewer.has_alpha))
+            )
+            button.setEnabled(is_possible)
+            hint = text("mode.key", name=text(MODE_KEYS[mode]), key=_MODE_KEYS[mode])
+            button.setToolTip(hint if is_possible or mode not in NEEDS_ALPHA else text("mode.no_alpha"))
+
+    def _make_mode_bar(self) -> QWidget:
+        bar = named(QWidget(), "panel")
+        row = QHBoxLayout(bar)
+        row.setContentsMargins(GAP, 6, GAP, 6)
+        row.setSpacing(4)
+        for mode, key in MODE_KEYS.items():
+            button = QToolButton()
+            button.setText(text(key))
+            button.setCheckable(True)
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.clicked.connect(lambda _=False, mode=mode: self.set_mode(mode))
+            self._modes.addButton(button)
+            self._mode_buttons[mode] = button
+            row.addWidget(button)
+        self._mode_buttons[Mode.TAKE].setChecked(True)
+        row.addStretch(1)
+        fit = QToolButton()
+        fit.setText(text("viewer.fit"))
+        fit.setToolTip(text("viewer.fit_hint"))
+        fit.clicked.connect(self.viewer.fit)
+        pixels = QToolButton()
+        pixels.setText("1:1")
+        pixels.setToolTip(text("viewer.pixels_hint"))
+        pixels.clicked.connect(lambda: self.viewer.zoom_to(1.0))
+        row.addWidget(fit)
+        row.addWidget(pixels)
+        return bar
+
+    def _make_transport(self) -> QWidget:
+        bar = named(QWidget(), "transport")
+        row = QHBoxLayout(bar)
+        row.setContentsMargins(GAP * 2, 6, GAP * 2, 6)
+        row.setSpacing(4)
+        self._timecode = named(QLabel(), "timecode")
+        self._timecode.setToolTip(text("transport.timecode"))
+        row.addWidget(self._timecode, 1)
+        player = self.player
+        row.addWidget(self._button("first", "transport.first", lambda: player.seek(player.in_)))
+        row.addWidget(self._button("back", "transport.back", lambda: player.step(-1)))
+        self._play = self._button("play", "transport.play", player.toggle)
+        row.addWidget(self._play)
+        row.addWidget(self._button("on", "transport.on", lambda: player.step(1)))
+        row.addWidget(self._button("last", "transport.last", lambda: player.seek(player.out - 1)))
+        self._loop = self._button("loop", "transport.loop", self._set_loop)
+        self._loop.setCheckable(True)
+        self._loop.setChecked(True)
+        row.addWidget(self._loop)
+        row.addWidget(self._make_right_side(), 1)
+        return bar
+
+    def _make_right_side(self) -> QWidget:
+        side = QWidget()
+        row = QHBoxLayout(side)
+        row.setContentsMargins(0, 0, 0, 0)
+        self._speed = named(QLabel(), "muted")
+        row.addStretch(1)
+        row.addWidget(self._speed)
+        self._volume = QSlider(Qt.Orientation.Horizontal)
+        self._volume.setRange(0, 100)
+        self._volume.setValue(100)
+        self._volume.setMaximumWidth(90)
+        self._volume.setAccessibleName(text("transport.volume"))
+        self._volume.setEnabled(has_sound_device())
+        self._volume.setToolTip(text("transport.volume" if has_sound_device() else "transport.no_device"))
+        self._volume.valueChanged.connect(lambda value: self.player.set_volume(value / 100))
+        row.addWidget(self._volume)
+        return side
+
+    def _button(self, name: str, hint: Key, act: Callable[[], object]) -> QToolButton:
+        button = QToolButton()
+        button.setToolTip(text(hint))
+        button.setAccessibleName(text(hint))
+        button.setIcon(icon(name, colour("text"), colour("faint")))
+        button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        button.clicked.connect(lambda _=False: act())
+        return button
+
+    def _connect(self) -> None:
+        player = self.player
+        player.position_changed.connect(self._show_position)
+        player.position_changed.connect(self.strip.show_position)
+        player.speed_changed.connect(self._show_speed)
+        player.opened.connect(lambda _name: (self.refresh_modes(), self.viewer.update()))
+        player.range_changed.connect(self._show_range)
+        self.strip.sought.connect(player.seek)
+
+    def _make_keys(self, *, has_modes: bool) -> None:
+        player = self.player
+        keys: dict[str, Callable[[], object]] = {
+            "Space": self._press_space,
+            "J": lambda: player.shuttle(-1),
+            "K": player.stop,
+            "L": lambda: player.shuttle(1),
+            "Left": lambda: player.step(-1),
+            "Right": lambda: player.step(1),
+            "Shift+Left": lambda: player.step(-round(player.rate)),
+            "Shift+Right": lambda: player.step(round(player.rate)),
+            "Home": lambda: player.seek(player.in_),
+            "End": lambda: player.seek(player.out - 1),
+            "F": self.viewer.fit,
+            "Ctrl+L": self._loop.click,
+        }
+        if has_modes:
+            keys |= {key: lambda mode=mode: self.set_mode(mode) for mode, key in _MODE_KEYS.items()}
+        for key, act in keys.items():
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+            shortcut.activated.connect(act)
+
+    def _press_space(self) -> None:
+        """Play; but on a button that the keyboard chose, press it."""
+        focused = QApplication.focusWidget()
+        if isinstance(focused, QAbstractButton):
+            focused.click()
+        else:
+            self.player.toggle()
+
+    def _set_loop(self) -> None:
+        self.player.is_looping = self._loop.isChecked()
+
+    def _show_position(self, frame: int) -> None:
+        rate: Fraction = self.player.rate
+        if self.player.count == 0:
+            self._timecode.setText("--:--:--:--")
+            return
+        number = frame + self.first_frame
+        code = clip_timecode(number, rate, self.timecode_start)
+        self._timecode.setText(text("transport.at", code=code, n=number, count=self.player.count))
+
+    def _show_speed(self, speed: int) -> None:
+        name = "pause" if speed else "play"
+        self._play.setIcon(icon(name, colour("text"), colour("faint")))
+        self._speed.setText("" if speed in (0, 1) else f"{speed}×")
+
+    def _show_range(self) -> None:
+        player = self.player
+        self.strip.show_range(count=player.count, rate=float(player.rate), in_=player.in_, out=player.out)
+        self.refresh_modes()
+        self._show_position(player.position)

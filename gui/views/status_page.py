@@ -1,0 +1,182 @@
+"""Status: how the daemon is, what is missing, and what to do about it. Also the first page of a first run."""
+
+import shutil
+import time
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from daemon.protocol.errors import ErrorInfo
+from daemon.protocol.jobs import JobState
+from daemon.protocol.messages import StatusReply
+from gui.link import Link, LinkState, describe
+from gui.models.job_table import JOB_STATE_KEYS, duration_text
+from gui.texts import Key, text
+from gui.theme import GAP, colour
+from gui.views.parts import clear, heading, muted, named, wrapped
+
+_REFRESH_MS = 2000
+_WIDTH = 720
+
+STATE_KEYS: dict[LinkState, Key] = {
+    LinkState.CONNECTING: "link.connecting",
+    LinkState.ONLINE: "link.online",
+    LinkState.AWAY: "link.away",
+    LinkState.REFUSED: "link.refused",
+}
+STATE_COLOURS = {
+    LinkState.CONNECTING: "warn",
+    LinkState.ONLINE: "good",
+    LinkState.AWAY: "bad",
+    LinkState.REFUSED: "bad",
+}
+
+
+class StatusPage(QWidget):
+    """One column: state, problems, workers, folders."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self._link = link
+        self._status: StatusReply | None = None
+        self._timer = QTimer(self)
+        self._timer.setInterval(_REFRESH_MS)
+        self._timer.timeout.connect(self._ask)
+        body = QWidget()
+        self._layout = QVBoxLayout(body)
+        self._layout.setContentsMargins(GAP * 4, GAP * 4, GAP * 4, GAP * 4)
+        self._layout.setSpacing(GAP)
+        self._make_head()
+        self._problems = QVBoxLayout()
+        self._layout.addLayout(self._problems)
+        self._workers = self._section("status.workers")
+        self._queue = self._section("status.queue")
+        self._folders = self._section("status.folders")
+        self._layout.addStretch(1)
+        body.setMaximumWidth(_WIDTH)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(body)
+        outer = QHBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        scroll.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        link.state_changed.connect(self._show)
+        link.state_changed.connect(self._ask)
+        link.workers_changed.connect(self._ask)
+        self._show()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Keep up to date while it is seen."""
+        self._timer.start()
+        self._ask()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        """Ask no more."""
+        self._timer.stop()
+
+    def _make_head(self) -> None:
+        self._title = named(QLabel(), "big")
+        self._sentence = muted()
+        self.start = named(QPushButton(text("status.start")), "primary")
+        self.start.clicked.connect(self._link.start_daemon)
+        self.copy = QPushButton(text("error.copy"))
+        self.copy.clicked.connect(self._copy_details)
+        row = QHBoxLayout()
+        row.addWidget(self.start)
+        row.addWidget(self.copy)
+        row.addStretch(1)
+        self._layout.addWidget(self._title)
+        self._layout.addWidget(self._sentence)
+        self._layout.addLayout(row)
+
+    def _section(self, key: Key) -> QFormLayout:
+        self._layout.addSpacing(GAP * 2)
+        self._layout.addWidget(heading(key))
+        form = QFormLayout()
+        form.setHorizontalSpacing(GAP * 3)
+        form.setVerticalSpacing(6)
+        self._layout.addLayout(form)
+        return form
+
+    def _ask(self) -> None:
+        if self._link.is_online and self.isVisible():
+            self._link.ask(lambda client: client.status(), self._take)
+
+    def _take(self, status: StatusReply) -> None:
+        self._status = status
+        self._show()
+
+    def _show(self) -> None:
+        link = self._link
+        self._title.setText(text(STATE_KEYS[link.state]))
+        self._title.setStyleSheet(f"color: {colour(STATE_COLOURS[link.state]).name()};")
+        self.start.setVisible(link.state is LinkState.AWAY)
+        status = self._status if link.is_online else None
+        problems = list(status.problems) if status else []
+        if link.error is not None:
+            self._sentence.setText(f"{link.error.message} {link.error.hint}")
+        elif status is not None:
+            key: Key = "status.problems" if problems else "status.well"
+            self._sentence.setText(
+                text(key, version=status.version, time=duration_text(status.uptime_s), n=len(problems))
+            )
+        else:
+            self._sentence.clear()
+        self.copy.setVisible(bool(problems) or link.error is not None)
+        self._show_problems(problems)
+        self._show_rows(status)
+
+    def _show_problems(self, problems: list[ErrorInfo]) -> None:
+        clear(self._problems)
+        for problem in problems:
+            label = wrapped(f"{problem.message}\n{problem.hint}")
+            label.setStyleSheet(f"color: {colour('warn').name()};")
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+            self._problems.addWidget(label)
+
+    def _show_rows(self, status: StatusReply | None) -> None:
+        for form in (self._workers, self._queue, self._folders):
+            while form.rowCount():
+                form.removeRow(0)
+        if status is None:
+            self._row(self._workers, "–", text("status.unknown"))
+            self._row(self._queue, "–", text("status.unknown"))
+            self._row(self._folders, "–", text("status.unknown"))
+            return
+        for worker in status.workers:
+            role = text("worker.engine" if worker.role == "engine" else "worker.inspect")
+            memory = "" if worker.rss is None else f"{worker.rss / 2**20:.0f} MB"
+            job = "" if worker.job_id is None else text("worker.job", id=worker.job_id)
+            words = "   ".join(part for part in (worker.state, job, memory) if part)
+            self._row(self._workers, f"{role} ({worker.pid})", words)
+        if not status.workers:
+            self._row(self._workers, "–", text("worker.none"))
+        for state, count in status.jobs.items():
+            self._row(self._queue, text(JOB_STATE_KEYS[JobState(state)]), str(count))
+        for key, folder in (("status.data", status.data), ("status.logs", status.logs)):
+            self._row(self._folders, text(key), folder)
+        self._row(self._folders, text("status.free"), _free_space(Path(status.data)))
+
+    def _row(self, form: QFormLayout, name: str, value: str) -> None:
+        shown = wrapped(value)
+        shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        label = named(QLabel(name), "muted")
+        label.setMinimumWidth(180)
+        form.addRow(label, shown)
+
+    def _copy_details(self) -> None:
+        problems = list(self._status.problems) if self._status else []
+        found = [self._link.error] if self._link.error is not None else problems
+        stamp = time.strftime("%F %T")
+        QGuiApplication.clipboard().setText("\n\n".join([stamp, *map(describe, found)]))
+
+
+def _free_space(folder: Path) -> str:
+    try:
+        return text("status.gigabytes", n=f"{shutil.disk_usage(folder).free / 2**30:.0f}")
+    except OSError:
+        return text("status.unknown")

@@ -1,0 +1,346 @@
+"""Paints what the player shows: original, take, side by side, wipe, difference, overlay alone, mask."""
+
+from enum import Enum
+
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from gui.media.clip import ClipFacts
+from gui.media.player import Player
+from gui.texts import Key, text
+from gui.theme import colour
+
+_MAX_ZOOM = 32.0
+_SHARP_ZOOM = 3.0  # from here on pixels are shown as squares
+_CHECKER = 12
+_DOUBLINGS = 3  # a difference is shown eight times as bright
+_GRIP = 12
+
+
+class Mode(Enum):
+    """What is shown."""
+
+    TAKE = "take"
+    ORIGINAL = "original"
+    SIDE = "side"
+    WIPE = "wipe"
+    DIFFERENCE = "difference"
+    OVERLAY = "overlay"
+    MASK = "mask"
+
+
+NEEDS_ALPHA = frozenset({Mode.OVERLAY, Mode.MASK})
+
+
+class Viewer(QWidget):
+    """The picture. Wheel zooms, the middle button or Alt with the left one pans, a wipe's edge is dragged."""
+
+    clicked = Signal(QPointF)  # in pixels of the clip
+
+    def __init__(self, player: Player) -> None:
+        super().__init__()
+        self._player = player
+        self.mode = Mode.TAKE
+        self.message = ""
+        self.marks: list[tuple[QRectF, str]] = []  # boxes in pixels of the clip, with a word each
+        self._zoom = 0.0  # 0: fit
+        self._centre = QPointF(0.5, 0.5)
+        self._wipe = 0.5
+        self._drag: tuple[str, QPointF, QPointF] | None = None
+        self._last: dict[str, QImage] = {}
+        self.setMinimumSize(320, 180)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.setMouseTracking(True)
+        self.setAccessibleName(text("viewer.name"))
+        player.pictures_changed.connect(self.update)
+        player.speed_changed.connect(self._limit_width)
+        player.range_changed.connect(self._last.clear)
+
+    @property
+    def has_alpha(self) -> bool:
+        """Whether the take is an overlay."""
+        facts = self._facts("take")
+        return facts is not None and facts.has_alpha
+
+    def set_mode(self, mode: Mode) -> None:
+        """Show something else."""
+        self.mode = mode
+        self.update()
+
+    def fit(self) -> None:
+        """Show the whole picture."""
+        self._zoom, self._centre = 0.0, QPointF(0.5, 0.5)
+        self._limit_width()
+        self.update()
+
+    def zoom_to(self, zoom: float) -> None:
+        """Show a pixel of the clip as `zoom` pixels of the screen."""
+        self._zoom = min(_MAX_ZOOM, max(0.05, zoom))
+        self._limit_width()
+        self.update()
+
+    # Painting.
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Paint the frame."""
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), colour("stage"))
+        for name in self._player.tracks:
+            image = self._player.picture(name)
+            if image is not None:
+                self._last[name] = image
+        if not self._last or self.message:
+            self._write(painter, self.message or (text("viewer.wait") if self._player.tracks else ""))
+            return
+        mode = self._possible_mode()
+        if mode is Mode.SIDE:
+            left, right = self._halves()
+            self._paint_pane(painter, left, Mode.ORIGINAL)
+            self._paint_pane(painter, right, Mode.TAKE)
+        elif mode is Mode.WIPE:
+            self._paint_wipe(painter)
+        else:
+            self._paint_pane(painter, self.rect(), mode)
+
+    def _possible_mode(self) -> Mode:
+        if "take" not in self._last:
+            return Mode.ORIGINAL
+        if "original" not in self._last or (self.mode in NEEDS_ALPHA and not self.has_alpha):
+            return Mode.TAKE
+        return self.mode
+
+    def _paint_wipe(self, painter: QPainter) -> None:
+        edge = round(self.width() * self._wipe)
+        for mode, clip in (
+            (Mode.ORIGINAL, QRect(0, 0, edge, self.height())),
+            (Mode.TAKE, QRect(edge, 0, self.width() - edge, self.height())),
+        ):
+            painter.save()
+            painter.setClipRect(clip)
+            self._paint_pane(painter, self.rect(), mode, label_in=clip)
+            painter.restore()
+        painter.setPen(QPen(colour("accent"), 1.5))
+        painter.drawLine(edge, 0, edge, self.height())
+
+    def _paint_pane(self, painter: QPainter, pane: QRect, mode: Mode, label_in: QRect | None = None) -> None:
+        painter.save()
+        painter.setClipRect(pane if label_in is None else label_in)
+        target = self._target(pane)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._scale(pane) < _SHARP_ZOOM)
+        self._paint_picture(painter, target, mode)
+        self._paint_marks(painter, target)
+        painter.restore()
+        self._paint_label(painter, label_in or pane, target, mode)
+
+    def _paint_picture(self, painter: QPainter, target: QRectF, mode: Mode) -> None:
+        original, take = self._last.get("original"), self._last.get("take")
+        if mode is Mode.ORIGINAL and original is not None:
+            painter.drawImage(target, original)
+        elif mode is Mode.DIFFERENCE and original is not None and take is not None:
+            painter.drawImage(target, _difference(original, _laid_over(original, take)))
+        elif mode is Mode.OVERLAY and take is not None:
+            self._paint_checker(painter, target)
+            painter.drawImage(target, take)
+        elif mode is Mode.MASK and original is not None and take is not None:
+            painter.drawImage(target, original)
+            painter.drawImage(target, _tinted(take, colour("bad", 150)))
+        else:
+            if original is not None and (take is None or take.hasAlphaChannel()):
+                painter.drawImage(target, original)
+            if take is not None:
+                painter.drawImage(target, take)
+
+    def _paint_checker(self, painter: QPainter, target: QRectF) -> None:
+        area = target.toAlignedRect().intersected(self.rect())
+        painter.fillRect(area, QColor("#262626"))
+        for row, top in enumerate(range(area.top(), area.bottom(), _CHECKER)):
+            for left in range(area.left() + _CHECKER * (row % 2), area.right(), 2 * _CHECKER):
+                square = QRect(left, top, _CHECKER, _CHECKER).intersected(area)
+                painter.fillRect(square, QColor("#303030"))
+
+    def _paint_marks(self, painter: QPainter, target: QRectF) -> None:
+        facts = self._facts("original")
+        if facts is None or not self.marks:
+            return
+        scale = target.width() / facts.width
+        for box, word in self.marks:
+            painter.setPen(QPen(colour("accent"), 1.5))
+            shown = QRectF(box.topLeft() * scale + target.topLeft(), box.size() * scale)
+            painter.drawRoundedRect(shown, 3, 3)
+            painter.drawText(shown.bottomLeft() + QPointF(2, 16), word)
+
+    def _paint_label(self, painter: QPainter, pane: QRect, target: QRectF, mode: Mode) -> None:
+        if "take" not in self._player.tracks or pane.width() < 60:
+            return
+        word = text(MODE_KEYS[mode])
+        metrics = painter.fontMetrics()
+        box = QRectF(pane.left() + 10, 10, metrics.horizontalAdvance(word) + 16, metrics.height() + 6)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(0, 0, 0, 170))
+        painter.drawRoundedRect(box, 4, 4)
+        painter.setPen(QColor("#f0f0f0"))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, word)
+
+    def _write(self, painter: QPainter, words: str) -> None:
+        painter.setPen(QColor("#a8a8a8"))
+        area = self.rect().adjusted(24, 24, -24, -24)
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(area, int(flags), words)
+
+    # Where things are.
+
+    def _facts(self, track: str) -> ClipFacts | None:
+        decoder = self._player.decoders.get(track)
+        return None if decoder is None else decoder.facts
+
+    def _size(self) -> tuple[int, int]:
+        facts = self._facts("original") or self._facts("take")
+        return (16, 9) if facts is None else (facts.width, facts.height)
+
+    def _halves(self) -> tuple[QRect, QRect]:
+        half = (self.width() - 2) // 2
+        return QRect(0, 0, half, self.height()), QRect(half + 2, 0, half, self.height())
+
+    def _pane(self) -> QRect:
+        return self._halves()[0] if self.mode is Mode.SIDE else self.rect()
+
+    def _scale(self, pane: QRect) -> float:
+        width, height = self._size()
+        return self._zoom or min(pane.width() / width, pane.height() / height)
+
+    def _target(self, pane: QRect) -> QRectF:
+        width, height = self._size()
+        scale = self._scale(pane)
+        left = pane.left() + pane.width() / 2 - self._centre.x() * width * scale
+        top = pane.top() + pane.height() / 2 - self._centre.y() * height * scale
+        return QRectF(left, top, width * scale, height * scale)
+
+    def _limit_width(self, *_: object) -> None:
+        """While it plays, decode no more than is seen; at rest, every pixel."""
+        width, _height = self._size()
+        is_small = self._player.speed != 0 and self._scale(self._pane()) < 0.75
+        self._player.limit_width(
+            int(width * self._scale(self._pane()) * self.devicePixelRatioF()) if is_small else 0
+        )
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """Decode for the new size."""
+        self._limit_width()
+
+    # Mouse.
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        """Zoom about the pointer."""
+        pane = self._pane()
+        before = self._target(pane)
+        at = event.position()
+        x, y = (at.x() - before.left()) / before.width(), (at.y() - before.top()) / before.height()
+        scale = self._scale(pane) * 1.25 ** (event.angleDelta().y() / 120)
+        self.zoom_to(scale)
+        width, height = (side * self._zoom for side in self._size())
+        centre = QPointF(pane.center())
+        self._move_centre(QPointF(x - (at.x() - centre.x()) / width, y - (at.y() - centre.y()) / height))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        """Begin to pan or to wipe, or click."""
+        is_pan = event.button() == Qt.MouseButton.MiddleButton or (
+            event.button() == Qt.MouseButton.LeftButton
+            and event.modifiers() & Qt.KeyboardModifier.AltModifier
+        )
+        if is_pan:
+            self._drag = ("pan", event.position(), QPointF(self._centre))
+        elif self.mode is Mode.WIPE and event.button() == Qt.MouseButton.LeftButton:
+            self._drag = ("wipe", event.position(), QPointF())
+            self._set_wipe(event.position().x())
+        elif event.button() == Qt.MouseButton.LeftButton:
+            target = self._target(self._pane())
+            scale = target.width() / self._size()[0]
+            self.clicked.emit((event.position() - target.topLeft()) / scale)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        """Pan or wipe."""
+        if self._drag is None:
+            is_near = abs(event.position().x() - self.width() * self._wipe) < _GRIP
+            shape = Qt.CursorShape.SplitHCursor if self.mode is Mode.WIPE and is_near else None
+            self.unsetCursor() if shape is None else self.setCursor(shape)
+            return
+        kind, start, centre = self._drag
+        if kind == "wipe":
+            self._set_wipe(event.position().x())
+            return
+        target = self._target(self._pane())
+        moved = event.position() - start
+        self._move_centre(
+            QPointF(centre.x() - moved.x() / target.width(), centre.y() - moved.y() / target.height())
+        )
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        """End panning or wiping."""
+        self._drag = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        """Change between the whole picture and every pixel."""
+        if self.mode is not Mode.WIPE:
+            self.fit() if self._zoom else self.zoom_to(1.0)
+
+    def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
+        """Show the usual pointer again."""
+        self.unsetCursor()
+
+    def _set_wipe(self, x: float) -> None:
+        self._wipe = min(1.0, max(0.0, x / max(1, self.width())))
+        self.update()
+
+    def _move_centre(self, centre: QPointF) -> None:
+        self._centre = QPointF(min(1.0, max(0.0, centre.x())), min(1.0, max(0.0, centre.y())))
+        self.update()
+
+
+def _laid_over(original: QImage, take: QImage) -> QImage:
+    """Return the take as it is seen: an overlay on its original, a baked one as it is."""
+    if not take.hasAlphaChannel():
+        return take
+    made = original.copy()
+    painter = QPainter(made)
+    painter.drawImage(QRectF(made.rect()), take)
+    painter.end()
+    return made
+
+
+def _difference(original: QImage, take: QImage) -> QImage:
+    made = original.convertToFormat(QImage.Format.Format_RGB32)
+    painter = QPainter(made)
+    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Difference)
+    painter.drawImage(QRectF(made.rect()), take)
+    painter.end()
+    for _ in range(_DOUBLINGS):
+        double = made.copy()
+        painter = QPainter(made)
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Plus)
+        painter.drawImage(0, 0, double)
+        painter.end()
+    return made
+
+
+def _tinted(overlay: QImage, tint: QColor) -> QImage:
+    """Return the overlay's alpha in one colour."""
+    made = QImage(overlay.size(), QImage.Format.Format_ARGB32_Premultiplied)
+    made.fill(tint)
+    painter = QPainter(made)
+    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationIn)
+    painter.drawImage(0, 0, overlay)
+    painter.end()
+    return made
+
+
+MODE_KEYS: dict[Mode, Key] = {
+    Mode.TAKE: "mode.take",
+    Mode.ORIGINAL: "mode.original",
+    Mode.SIDE: "mode.side",
+    Mode.WIPE: "mode.wipe",
+    Mode.DIFFERENCE: "mode.difference",
+    Mode.OVERLAY: "mode.overlay",
+    Mode.MASK: "mode.mask",
+}
