@@ -1,0 +1,131 @@
+"""The one door to OpenTimelineIO's readers. They run in a process of their own.
+
+OpenTimelineIO's native part ends the whole process on some damaged files (found by changing bytes at random),
+so `python -m editor_plugin.interchange.adapters FILE...` reads, and what it prints, a line a file, is sound.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import opentimelineio as otio
+
+from ..shared.problems import PluginError
+
+ADAPTERS = {
+    ".otio": "otio_json",
+    ".otioz": "otioz",
+    ".xml": "fcp_xml",
+    ".aaf": "AAF",
+    ".kdenlive": "kdenlive",
+    ".edl": "cmx_3600",
+}
+MAX_BYTES = 256 * 1024 * 1024  # of a timeline without its media; feature films stay under a tenth
+EXPORTS = {
+    ".fcpxml": "Open it in DaVinci Resolve and export OTIO, or convert it to FCP7 XML.",
+    ".fcpxmld": "Open it in DaVinci Resolve and export OTIO, or convert it to FCP7 XML.",
+    ".prproj": "In Premiere Pro choose File > Export > Final Cut Pro XML.",
+    ".drp": "In DaVinci Resolve choose File > Export > Timeline and OTIO or FCP7 XML.",
+    ".mlt": "MLT files can only be written; save as .kdenlive.",
+}
+
+
+def load(path: Path) -> Any:
+    """Read a file by its adapter. Raises PluginError `timeline.unreadable`, `.unknown`, `.missing`."""
+    suffix = path.suffix.lower()
+    if suffix not in ADAPTERS:
+        hint = EXPORTS.get(suffix, f"Known: {', '.join(ADAPTERS)}.")
+        raise PluginError("timeline.unknown", f"{path.name} is in no format that can be read.", hint)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise PluginError("timeline.missing", f"{path} cannot be read: {error.strerror}.") from error
+    if suffix != ".otioz" and size > MAX_BYTES:
+        raise PluginError("timeline.unreadable", f"{path.name} is larger than any timeline.")
+    options: dict[str, Any] = {}
+    if suffix == ".otioz":
+        options["extract_to_directory"] = str(_unpack_folder(path))
+        options["absolute_media_reference_paths"] = True
+    if suffix == ".edl":
+        options["ignore_timecode_mismatch"] = True
+    try:
+        with quiet():
+            found = otio.adapters.read_from_file(str(path), ADAPTERS[suffix], **options)
+    except Exception as error:  # readers of other programs' files raise anything
+        raise unreadable(path, error) from error
+    return _only_timeline(path, found)
+
+
+def _unpack_folder(path: Path) -> Path:
+    """Return a folder beside a bundle, for its media, that is not there yet."""
+    for number in range(1, 1000):
+        folder = path.with_name(f"{path.stem}_media" + (f"_{number}" if number > 1 else ""))
+        if not folder.exists():
+            return folder
+    raise PluginError("timeline.unreadable", f"{path.name} was unpacked a thousand times already.")
+
+
+def _only_timeline(path: Path, found: Any) -> Any:
+    if isinstance(found, otio.schema.SerializableCollection):
+        timelines = [one for one in found if isinstance(one, otio.schema.Timeline)]
+        if len(timelines) > 1:
+            raise PluginError(
+                "timeline.unreadable",
+                f"{path.name} holds {len(timelines)} timelines.",
+                "Export the one timeline by itself.",
+            )
+        found = timelines[0] if timelines else None
+    if not isinstance(found, otio.schema.Timeline) or found.tracks is None:
+        raise PluginError("timeline.unreadable", f"{path.name} holds no timeline.")
+    return found
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep adapters' prints and deprecation notices from the user's output."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def unreadable(path: Path, error: BaseException) -> PluginError:
+    """Return the error for a file that its adapter could not read."""
+    detail = f"{type(error).__name__}: {error}"
+    return PluginError(
+        "timeline.unreadable",
+        f"{path.name} is damaged or not what its name says.",
+        "Export it again.",
+        detail[:2000],
+    )
+
+
+def main(paths: list[str]) -> int:
+    """Read each file; print it as OTIO, or why not."""
+    from .reader import understand
+
+    for path in paths:
+        answer: dict[str, Any]
+        try:
+            source = load(Path(path))
+            understand(Path(path), source)
+            text = source.to_json_string(indent=-1)
+            otio.schema.Timeline.from_json_string(text)
+            answer = {"timeline": text}
+        except PluginError as error:
+            answer = {"error": [error.code, error.message, error.hint, error.detail]}
+        except Exception as error:  # noqa: BLE001 - as in `load`
+            failed = unreadable(Path(path), error)
+            answer = {"error": [failed.code, failed.message, failed.hint, failed.detail]}
+        print(json.dumps(answer), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
