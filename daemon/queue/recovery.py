@@ -1,5 +1,7 @@
 """Puts things right after a crash: the folders of jobs that need none any more are cleared away."""
 
+import contextlib
+import json
 import logging
 import os
 import shutil
@@ -13,6 +15,9 @@ log = logging.getLogger(__name__)
 
 NEEDS_NO_FOLDER = frozenset({JobState.DONE, JobState.CANCELLED})
 """A failed or paused job keeps its finished chunks."""
+
+UNFINISHED = "unfinished.json"
+"""In a work folder: the paths of what the job began to write elsewhere."""
 
 DOOMED = ".doomed-"
 """A folder of this name is on its way out; its old name is free at once."""
@@ -32,8 +37,25 @@ def doom_folder(folder: Path) -> Path | None:
 
 
 def delete_folder(folder: Path) -> None:
-    """Delete a folder with what is in it; what cannot be deleted is left for the next start."""
+    """Delete a job's folder, and first what a killed worker left unfinished in the user's.
+
+    What cannot be deleted is left for the next start.
+    """
+    for part in _unfinished(folder):
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    try:
+        names = json.loads((folder / UNFINISHED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [Path(name) for name in names if name.endswith(".part")]
 
 
 def doomed_folders(store: JobStore, work: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from daemon.redub.pixels import PixelFormat
 from daemon.redub.source import SourceInfo
 from daemon.redub.storage import map_write_errors
 from daemon.redub.tags import as_prores
+from daemon.redub.take import part_of
 from daemon.redub.voice import ConformedVoice
 
 _QUEUED_FRAMES = 3
@@ -135,7 +136,7 @@ def open_writer(
     def plan(given: PixelFormat) -> Conversion:
         return plan_conversion(given, info.colour, target, height=info.height, keeps_range=chosen.keeps_range)
 
-    part = path.with_name(f"{path.name}.part")
+    part = part_of(path)
     with map_write_errors(part):
         if chosen.container is None:
             sink = FolderWriter(part, chosen, coded, info=info, first_frame=first_frame, voice=voice)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,15 @@ from daemon.redub.playback import play
 from daemon.redub.progress import Reporter
 from daemon.redub.segment import FrameRange
 from daemon.redub.source import Frame, Source
-from daemon.redub.take import TakeFiles, digest, plan_files, read_take, settle, write_sidecar
+from daemon.redub.take import (
+    TakeFiles,
+    digest,
+    note_unfinished,
+    plan_files,
+    read_take,
+    settle,
+    write_sidecar,
+)
 from daemon.worker.checkpoint import Checkpoints
 
 _MATTE_DEPTH = 10
@@ -111,38 +120,36 @@ def deliver(
         return  # encoded by an attempt that died before its checks were done
     reporter.stage("deliver", len(plan.delivered))
     is_overlay = plan.spec.deliver == "overlay"
-    writer = open_writer(
-        files.media,
-        codec=plan.codec,
-        info=info,
-        first_frame=plan.delivered.start,
-        alpha=is_overlay,
-        voice=plan.delivered_voice(),
-    )
-    matte = (
-        None
-        if files.matte is None
-        else open_writer(
-            files.matte,
-            codec=_matte_codec(plan),
+    note_unfinished(stage.shot.work, files)
+    with ExitStack() as undo:
+        writer = open_writer(
+            files.media,
+            codec=plan.codec,
             info=info,
             first_frame=plan.delivered.start,
-            alpha=False,
-            voice=None,
-            pixels=matte_pixels(_MATTE_DEPTH),
+            alpha=is_overlay,
+            voice=plan.delivered_voice(),
         )
-    )
-    try:
+        undo.callback(writer.abort)
+        matte = None
+        if files.matte is not None:
+            matte = open_writer(
+                files.matte,
+                codec=_matte_codec(plan),
+                info=info,
+                first_frame=plan.delivered.start,
+                alpha=False,
+                voice=None,
+                pixels=matte_pixels(_MATTE_DEPTH),
+            )
+            undo.callback(matte.abort)
         patches = _patches(stage, chunks, checkpoints, seed)
         write = _write_overlays if is_overlay else _write_baked
         write(stage, patches, writer, matte)
-    except BaseException:
-        for open_one in filter(None, (writer, matte)):
-            open_one.abort()
-        raise
-    if matte is not None and files.matte is not None:
-        settle(matte.close(), files.matte)
-    settle(writer.close(), files.media)
+        if matte is not None and files.matte is not None:
+            settle(matte.close(), files.matte)
+        settle(writer.close(), files.media)
+        undo.pop_all()
 
 
 def _patches(

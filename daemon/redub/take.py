@@ -17,6 +17,7 @@ import msgspec
 
 from daemon.protocol.errors import MachineError, RequestError
 from daemon.protocol.jobs import RedubSpec, Take
+from daemon.queue.recovery import UNFINISHED
 
 SIDECAR_VERSION = 1
 
@@ -90,6 +91,25 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise MachineError("dest.unwritable", f"Takes cannot be written to {folder}: {reason}.") from error
+
+
+def part_of(final: Path) -> Path:
+    """Return where a file lies while it is written: beside its place."""
+    return final.with_name(f"{final.name}.part")
+
+
+def note_unfinished(work: Path, files: TakeFiles) -> None:
+    """Write down in a job's work folder what is about to be begun in the user's folder.
+
+    A process killed in the middle leaves it there; whoever deletes the work folder deletes it first
+    (daemon/queue/recovery.py).
+    """
+    note = work / UNFINISHED
+    known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else []
+    begun = [str(part_of(final)) for final in (files.media, files.matte) if final is not None]
+    part = note.with_suffix(".part")
+    part.write_text(json.dumps(sorted({*known, *begun})), encoding="utf-8")
+    part.replace(note)
 
 
 def settle(part: Path, final: Path) -> None:

@@ -164,6 +164,19 @@ def test_cancelled_it_stops_within_a_second_and_leaves_nothing(
     assert not (studio.client.paths.work / job.job_id).exists()
 
 
+def test_cancelled_after_a_kill_nothing_unfinished_stays(studio: Studio, shot: Path, voice: Path) -> None:
+    job = studio.submit(shot, voice, FIRST, STOP, **HOW)
+    assert isinstance(studio.wait_for(job, "deliver"), JobProgressed)
+    kill(worker_pid(studio.client))
+    studio.client.cancel(job.job_id)
+    job = studio.finish(job)
+    assert job.state is JobState.CANCELLED
+    deadline = time.monotonic() + 20
+    while any("part" in name for name in files_of(job)):  # the folder is deleted in the background
+        assert time.monotonic() < deadline
+        studio.client.status()
+
+
 def is_busy() -> bool:
     """Tell whether others use this machine, so that a second may take longer."""
     return os.getloadavg()[0] > (os.cpu_count() or 1)

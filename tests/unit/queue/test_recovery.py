@@ -1,9 +1,10 @@
 """What a crash left is cleared away, and what a job still needs stays."""
 
+import json
 from pathlib import Path
 
 from daemon.protocol.jobs import JobState, RedubSpec
-from daemon.queue.recovery import delete_folder, doom_folder, doomed_folders
+from daemon.queue.recovery import UNFINISHED, delete_folder, doom_folder, doomed_folders
 from daemon.queue.store import JobStore
 
 SPEC = RedubSpec(source="a.mov", voice="b.wav", in_=0, out=10)
@@ -43,6 +44,19 @@ def test_half_deleted_folder_is_finished_at_the_next_start(tmp_path: Path) -> No
     assert not folder.exists()
     assert doomed_folders(store, tmp_path / "work") == [doomed]
     store.close()
+
+
+def test_what_a_killed_worker_began_elsewhere_goes_with_its_folder(tmp_path: Path) -> None:
+    folder, takes = tmp_path / "work" / "job", tmp_path / "takes"
+    (takes / "b.part").mkdir(parents=True)
+    folder.mkdir(parents=True)
+    for name in ("a.mov.part", "b.part/1.exr", "mine.mov"):
+        (takes / name).touch()
+    names = ["a.mov.part", "b.part", "gone.mov.part", "mine.mov"]
+    (folder / UNFINISHED).write_text(json.dumps([str(takes / name) for name in names]))
+    delete_folder(folder)
+    assert [path.name for path in takes.iterdir()] == ["mine.mov"]
+    assert not folder.exists()
 
 
 def test_no_work_folder_is_fine(tmp_path: Path) -> None:
