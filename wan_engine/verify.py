@@ -118,9 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         for verdict in verify(options.folder):
             broken += bool(verdict.problem)
-            print(
-                f"{'BROKEN' if verdict.problem else 'ok':6} {verdict.file} [{verdict.how}] {verdict.problem}".rstrip()
-            )
+            state = "BROKEN" if verdict.problem else "ok"
+            print(f"{state:6} {verdict.file} [{verdict.how}] {verdict.problem}".rstrip())
     except WanError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
