@@ -14,7 +14,7 @@ from gui.link import Link
 from gui.media.background import Background
 from gui.models.job_table import JobTable
 from gui.models.project import SUFFIX, ProjectError, ProjectModel
-from gui.models.settings import Settings, read_settings, write_settings
+from gui.models.settings import Language, Settings, read_settings, write_settings
 from gui.models.take_list import TakeList
 from gui.texts import set_language, text
 from gui.theme import apply_theme
@@ -32,13 +32,15 @@ SHOTS, TAKES, QUEUE, STATUS = range(4)
 class App:
     """The running app: everything it is made of, by name."""
 
-    def __init__(self, qt: QApplication, paths: Paths | None = None) -> None:
+    def __init__(
+        self, qt: QApplication, paths: Paths | None = None, *, language: Language | None = None
+    ) -> None:
         paths = paths or find_paths()
         self._qt = qt
         self._settings_file = paths.config / "app.json"
         self._first_project = paths.data / f"shots{SUFFIX}"
         self.settings: Settings = read_settings(self._settings_file)
-        set_language(_language_of(self.settings))
+        set_language(language or _language_of(self.settings))
         apply_theme(qt, self.settings.theme)
         self.link = Link()
         self.background = Background()
@@ -87,6 +89,12 @@ class App:
             return
         self.settings.remember(path)
         self._show_recent()
+
+    def refresh_theme(self) -> None:
+        """Draw anew what keeps colours of its own."""
+        for page in (self.shots_page, self.takes_page):
+            page.panel.refresh_icons()
+        self.link.state_changed.emit()
 
     def complain(self, sentence: str) -> None:
         """Show a sentence about a project."""
@@ -174,6 +182,7 @@ class App:
     def _take_settings(self, dialog: SettingsDialog) -> None:
         self.settings.theme, self.settings.language = dialog.theme, dialog.language
         apply_theme(self._qt, dialog.theme)
+        self.refresh_theme()
         write_settings(self.settings, self._settings_file)
 
 

@@ -50,6 +50,7 @@ class PlayerPanel(QWidget):
         self.timecode_start: str | None = None
         self.first_frame = 0  # number, in its clip, of the player's first frame
         self._modes = QButtonGroup(self)
+        self._icons: dict[QToolButton, str] = {}
         self._mode_buttons: dict[Mode, QToolButton] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -61,7 +62,13 @@ class PlayerPanel(QWidget):
         layout.addWidget(self._make_transport())
         self._connect()
         self._make_keys(has_modes=has_modes)
+        self.refresh_icons()
         self._show_position(0)
+
+    def refresh_icons(self) -> None:
+        """Draw the icons in the colours of the theme."""
+        for button, name in self._icons.items():
+            button.setIcon(icon(name, colour("text"), colour("faint")))
 
     def set_mode(self, mode: Mode) -> None:
         """Show the pictures in another way."""
@@ -157,7 +164,7 @@ class PlayerPanel(QWidget):
         button = QToolButton()
         button.setToolTip(text(hint))
         button.setAccessibleName(text(hint))
-        button.setIcon(icon(name, colour("text"), colour("faint")))
+        self._icons[button] = name
         button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         button.clicked.connect(lambda _=False: act())
         return button
@@ -215,8 +222,8 @@ class PlayerPanel(QWidget):
         self._timecode.setText(text("transport.at", code=code, n=number, count=self.player.count))
 
     def _show_speed(self, speed: int) -> None:
-        name = "pause" if speed else "play"
-        self._play.setIcon(icon(name, colour("text"), colour("faint")))
+        self._icons[self._play] = "pause" if speed else "play"
+        self.refresh_icons()
         self._speed.setText("" if speed in (0, 1) else f"{speed}×")
 
     def _show_range(self) -> None:

@@ -81,6 +81,18 @@ class ShotsPage(QWidget):
         """The chosen shot."""
         return self._model.project.shot(self._current)
 
+    @property
+    def has_faces(self) -> bool:
+        """Whether the faces of the shot's range are known."""
+        key = self._face_key()
+        return key is not None and key in self._faces
+
+    def first_face(self) -> str:
+        """Return the id of the first face found, or "auto"."""
+        key = self._face_key()
+        found = [] if key is None else self._faces.get(key, [])
+        return str(found[0]["id"]) if found else "auto"
+
     # Making.
 
     def _make_left(self) -> QWidget:

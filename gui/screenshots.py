@@ -1,0 +1,126 @@
+"""`python -m gui.screenshots DIR`: every page with real content, in each theme and size, as PNG files.
+
+Uses the daemon of this home: have it make takes first (`python -m daemon.demo`, or any others), and give a
+clip and a voice of your own with CLIP VOICE, else the bundled demo shot is shown.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtWidgets import QApplication
+
+import daemon
+from daemon.protocol.jobs import RedubSpec
+from gui.app import QUEUE, SHOTS, STATUS, TAKES, App
+from gui.models.project import SUFFIX
+from gui.models.settings import Language, Theme
+from gui.theme import apply_theme
+from gui.views.viewer import Mode
+
+SIZES = ((1600, 1000), (1280, 720))
+THEMES: tuple[Theme, ...] = ("dark", "light", "contrast")
+PATIENCE_S = 60.0
+_DEMO = Path(daemon.__file__).parent / "demo"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take the pictures; return 0 when all were taken."""
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    os.environ["QT_SCALE_FACTOR"] = str(options.scale)
+    qt = QApplication([])
+    with tempfile.TemporaryDirectory() as folder:
+        photographer = Photographer(qt, options.folder, Path(folder), options.language)
+        try:
+            photographer.prepare(options.clip, options.voice)
+            photographer.take_all(f"_{options.scale * 100:.0f}" if options.scale != 1 else "")
+        finally:
+            photographer.app.close()
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m gui.screenshots", description=__doc__)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("clip", type=Path, nargs="?", default=_DEMO / "shot.mov")
+    parser.add_argument("voice", type=Path, nargs="?", default=_DEMO / "voice.wav")
+    parser.add_argument("--scale", type=float, default=1.0, help="2 for a screen of 200 %%")
+    parser.add_argument("--language", choices=("en", "zh"), default="en")
+    return parser.parse_args(arguments)
+
+
+class Photographer:
+    """An app with content, and a folder for its pictures."""
+
+    def __init__(self, qt: QApplication, folder: Path, scratch: Path, language: Language) -> None:
+        self._qt, self._folder = qt, folder
+        self.app = App(qt, language=language)
+        self.app.settings.project = ""
+        self.app.project.path = scratch / f"Evening news{SUFFIX}"
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def prepare(self, clip: Path, voice: Path) -> None:
+        """Connect, add a shot with a voice, and have its faces found."""
+        app = self.app
+        app.window.show()
+        app.link.start()
+        self.wait(lambda: app.link.is_online)
+        app.shots_page.take_in(clip)
+        self.wait(lambda: app.shots_page.shot is not None)
+        shot = app.shots_page.shot
+        assert shot is not None
+        first, last = shot.out // 3, shot.out * 3 // 4
+        app.project.change_shot(shot.shot_id, voice=str(voice.resolve()), in_=first, out=last, takes=3)
+        self.wait(app.shots_page.find_faces.isEnabled)
+        app.shots_page.find_faces.click()
+        self.wait(lambda: app.shots_page.has_faces)
+        app.project.change_shot(shot.shot_id, face=app.shots_page.first_face())
+        self._queue_some(app.shots_page.shot.to_spec() if app.shots_page.shot else None)
+
+    def take_all(self, suffix: str) -> None:
+        """Take every page in every theme and size."""
+        app = self.app
+        app.takes_page.panel.player.seek(app.takes_page.panel.player.in_)
+        for theme in THEMES:
+            apply_theme(self._qt, theme)
+            app.refresh_theme()
+            for width, height in SIZES:
+                app.window.resize(width, height)
+                for page, name in ((SHOTS, "shots"), (TAKES, "takes"), (QUEUE, "queue"), (STATUS, "status")):
+                    app.window.show_page(page)
+                    self._save(f"{name}_{theme}_{width}x{height}{suffix}")
+        apply_theme(self._qt, "dark")
+        app.refresh_theme()
+        app.window.show_page(TAKES)
+        for mode in (Mode.SIDE, Mode.WIPE, Mode.DIFFERENCE, Mode.OVERLAY, Mode.MASK):
+            app.takes_page.panel.set_mode(mode)
+            self._save(f"takes_{mode.value}{suffix}")
+
+    def wait(self, is_done: Callable[[], bool], *, at_least_s: float = 0.0) -> None:
+        """Let the app work until something is so. Raises TimeoutError."""
+        began = time.monotonic()
+        while not is_done() or time.monotonic() - began < at_least_s:
+            self._qt.processEvents()
+            time.sleep(0.005)
+            if time.monotonic() - began > PATIENCE_S:
+                raise TimeoutError("the app did not get there")
+
+    def _queue_some(self, spec: RedubSpec | None) -> None:
+        """Put a few jobs on the queue, held, so that the page shows something that waits."""
+        assert spec is not None
+        waiting = sum(1 for job in self.app.jobs.jobs() if job.state == "held")
+        for _ in range(waiting, 3):
+            self.app.link.ask(lambda client: client.submit(spec, hold=True))
+        self.wait(lambda: sum(1 for job in self.app.jobs.jobs() if job.state == "held") >= 3)
+
+    def _save(self, name: str) -> None:
+        self.wait(lambda: True, at_least_s=0.6)
+        self.app.window.grab().save(str(self._folder / f"{name}.png"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
