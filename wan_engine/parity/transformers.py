@@ -103,7 +103,7 @@ def run_eps_probe(case: Case) -> dict[str, Tensor]:
     injector = load_strictly(AudioInjector(spec), _below(case, "audio_injector."))
     memory = injector.remember(inputs["audio_emb"][0], inputs["audio_emb_global"][0, :, 0])[0]
     injected = hidden.clone()
-    injector.inject_(0, injected[:, :video], memory, torch.float32)
+    injector.inject_(0, injected[:, :video], memory, torch.float32, 0, video // len(memory.scale_fD))
     return {"after_block": after, "after_injection": injected}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
 from wan_engine.sampling.experts import Experts, Lease
 from wan_engine.specs import TaskSpec
@@ -24,6 +25,9 @@ class Parts:
     encode_text: Callable[[str], Tensor]  # a prompt to its features [l, text_dim]
     encode_speech: Callable[[Tensor], Tensor] | None = None  # 16 kHz mono samples to hidden states [25, T, C]
     device: torch.device | str = "cpu"  # of the latents
+
+    tokens: ProcessGroup | None = None  # devices that share every forward's tokens
+    branches: ProcessGroup | None = None  # two devices that share the guidance's two forwards
 
     def experts(self) -> Experts:
         """Return the networks as a context that holds one of them at a time."""

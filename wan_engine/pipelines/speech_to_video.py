@@ -14,6 +14,7 @@ from torch import Tensor
 
 from wan_engine.audio.buckets import FEATURE_RATE, released_embedding, sample_features
 from wan_engine.errors import SettingError
+from wan_engine.parallel import split_clip
 from wan_engine.pipelines.parts import Parts, draw_noise
 from wan_engine.pipelines.pictures import check_picture, pose_video, reference_video
 from wan_engine.pipelines.settings import Sampling
@@ -172,11 +173,13 @@ class _SpeechJob:
 
         def prepare(model: Transformer, scale: float) -> Prepared:
             assert isinstance(model, SpeechTransformer)
+            ready = model.speech_clip(
+                shape, reference_BCfhw, motion_BCfhw=motion_BCfhw, pose_BCfhw=pose_BCfhw
+            )
+            tokens = self.parts.tokens
             return Prepared(
                 times=self._time_table(model, solver.schedule),
-                clip=model.speech_clip(
-                    shape, reference_BCfhw, motion_BCfhw=motion_BCfhw, pose_BCfhw=pose_BCfhw
-                ),
+                clip=split_clip(ready, tokens, num_heads=model.spec.num_heads) if tokens else ready,
                 prompt=self._remember(model, "prompt", features_BJCT),
                 negative=self._remember_silence(model, features_BJCT) if scale > 1 else None,
                 rows=lambda step: model.timestep_rows(step, solver.schedule.steps),
@@ -184,7 +187,14 @@ class _SpeechJob:
 
         noise_BCfhw = draw_noise(shape, self.sampling.seed + clip, self.parts.device)
         with self.parts.experts() as experts:
-            guide = Guide(experts, self.sampling.switch, self.sampling.guidance, prepare, control)
+            guide = Guide(
+                experts,
+                self.sampling.switch,
+                self.sampling.guidance,
+                prepare,
+                control,
+                branches=self.parts.branches,
+            )
             return denoise(noise_BCfhw, solver, guide, control=control, clip=clip, clips=len(self.spans))
 
     def _features(self, span: Span) -> Tensor:

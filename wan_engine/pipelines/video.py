@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
 from wan_engine.errors import SettingError
+from wan_engine.parallel import split_clip
 from wan_engine.sampling.control import Control, Progress
 from wan_engine.sampling.denoise import Prepared
 from wan_engine.sampling.experts import Lease
@@ -25,6 +27,7 @@ def base_preparer(
     *,
     condition_BCfhw: Tensor | None = None,
     clean_frames: int = 0,
+    tokens: ProcessGroup | None = None,
 ) -> Callable[[Transformer, float], Prepared]:
     """Return what prepares a network for a clip whose first `clean_frames` latent frames are given."""
     grid = token_grid(latent_shape)
@@ -35,9 +38,10 @@ def base_preparer(
         return tuple(count if stop <= clean else step for _, stop in bounds)
 
     def prepare(model: Transformer, scale: float) -> Prepared:
+        clip = model.clip(latent_shape, condition_BCfhw=condition_BCfhw, bounds=bounds)
         return Prepared(
             times=model.time_table([*map(float, schedule.timesteps.tolist()), CLEAN_TIMESTEP]),
-            clip=model.clip(latent_shape, condition_BCfhw=condition_BCfhw, bounds=bounds),
+            clip=split_clip(clip, tokens, num_heads=model.spec.num_heads) if tokens else clip,
             prompt=model.memory([prompt]),
             negative=None if scale == 1 else model.memory([negative]),
             rows=rows,

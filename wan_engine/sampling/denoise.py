@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from wan_engine.errors import NumericError
+from wan_engine.parallel import share_branches
 from wan_engine.sampling.control import Control, Progress
 from wan_engine.sampling.experts import Experts, ExpertSwitch
 from wan_engine.sampling.solver import Solver
@@ -41,8 +43,11 @@ class Guide:
         guidance: tuple[float, float],
         prepare: Callable[[Transformer, float], Prepared],
         control: Control,
+        *,
+        branches: dist.ProcessGroup | None = None,
     ) -> None:
         self._experts, self._switch, self._guidance = experts, switch, guidance
+        self._branches = branches  # two devices, one for the prompt and one for the negative
         self._prepare, self._control = prepare, control
         self._prepared: dict[int, Prepared] = {}
 
@@ -66,6 +71,11 @@ class Guide:
         self, model: Transformer, prepared: Prepared, scale: float, latent_BCfhw: Tensor, step: int
     ) -> Tensor:
         modulation = prepared.times.at(prepared.rows(step))
+        if self._branches is not None and prepared.negative is not None:
+            memory = prepared.negative if dist.get_rank(self._branches) else prepared.prompt
+            mine = model(latent_BCfhw, modulation, prepared.clip, memory)
+            wanted, unwanted = share_branches(mine, self._branches)
+            return torch.add(unwanted, wanted - unwanted, alpha=scale)
         wanted = model(latent_BCfhw, modulation, prepared.clip, prepared.prompt)
         self._control.show(f"velocity_cond_step{step}", wanted)
         if prepared.negative is None:

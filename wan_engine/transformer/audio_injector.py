@@ -6,6 +6,7 @@ Nothing of the audio's side depends on the step, so scales, shifts, keys and val
 Source: Wan2.2-S2V (Gao et al. 2025), section 3; Huang & Belongie 2017 (AdaIN).
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -60,15 +61,34 @@ class AudioInjector(nn.Module):
         """Return what each injection needs of the audio tokens, which no step changes."""
         return [self._remember(index, local_fSD, global_fD) for index in range(len(self.injector))]
 
-    def inject_(self, index: int, video_BLD: Tensor, memory: AudioMemory, dtype: torch.dtype) -> None:
-        """Add the audio to the video's tokens in place; B is 1."""
-        frames = len(memory.scale_fD)
-        per_frame = video_BLD.shape[1] // frames
-        bounds = tuple((frame * per_frame, (frame + 1) * per_frame) for frame in range(frames))
+    def inject_(
+        self,
+        index: int,
+        video_BLD: Tensor,
+        memory: AudioMemory,
+        dtype: torch.dtype,
+        first: int,
+        per_frame: int,
+    ) -> None:
+        """Add the audio in place to video tokens from the `first` on, `per_frame` of them a frame. B is 1."""
+        if not video_BLD.shape[1]:
+            return
+        last = first + video_BLD.shape[1]
+        frames = slice(first // per_frame, -(-last // per_frame))
+        edges = [
+            min(max(frame * per_frame, first), last) - first for frame in range(frames.start, frames.stop + 1)
+        ]
         eps = ADAPTIVE_EPS if self.is_adaptive else PLAIN_EPS
-        u_BLD = norm_modulate(video_BLD, memory.scale_fD, memory.shift_fD, bounds, eps=eps, dtype=dtype)
-        heard_fLD = self.injector[index](u_BLD.view(frames, per_frame, -1), memory.keys_values)
-        video_BLD.add_(heard_fLD.view_as(video_BLD))
+        scale_fD, shift_fD = memory.scale_fD[frames], memory.shift_fD[frames]
+        u_BLD = norm_modulate(video_BLD, scale_fD, shift_fD, tuple(pairwise(edges)), eps=eps, dtype=dtype)
+
+        before, after = first % per_frame, -last % per_frame  # of the outer frames, on other devices
+        if before or after:
+            u_BLD = F.pad(u_BLD, (0, 0, before, after))
+        u_fLD = u_BLD.view(-1, per_frame, video_BLD.shape[2])
+        keys_values = KeysValues(*(part[frames] for part in memory.keys_values))
+        heard_BLD = self.injector[index](u_fLD, keys_values).view(1, -1, video_BLD.shape[2])
+        video_BLD.add_(heard_BLD[:, before : before + video_BLD.shape[1]])
 
     def _remember(self, index: int, local_fSD: Tensor, global_fD: Tensor) -> AudioMemory:
         attention = self.injector[index]

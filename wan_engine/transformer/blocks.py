@@ -9,7 +9,7 @@ Keys and values of the text do not depend on the step, so they are made once (`C
 Source: Wan2.1 technical report (2025), section 4.2; Peebles & Xie 2023 (DiT).
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -28,12 +28,35 @@ class KeysValues(NamedTuple):
     v_BSNK: Tensor
 
 
+class Shard(Protocol):
+    """The tokens of one device among several; see `wan_engine/parallel.py`."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def stop(self) -> int: ...
+
+    def to_heads(self, x_BLNK: Tensor) -> Tensor:
+        """Trade the other devices' heads for their tokens."""
+        ...
+
+    def to_tokens(self, x_BLD: Tensor) -> Tensor:
+        """Trade back."""
+        ...
+
+    def gather(self, x_BLP: Tensor, stop: int) -> Tensor:
+        """Return all devices' tokens up to `stop`."""
+        ...
+
+
 class Layout(NamedTuple):
     """What a forward knows of its tokens before it starts."""
 
     rotation_LP2: Tensor  # cosine and sine of each token's pairs, float32
     bounds: Bounds  # runs of tokens that share a timestep
     dtype: torch.dtype  # of the matrix products
+    shard: "Shard | None" = None  # which of the tokens are here, where several devices share them
 
 
 class WidthNorm(nn.Module):
@@ -77,10 +100,14 @@ class Attention(nn.Module):
 class SelfAttention(Attention):
     """Every token looks at every token; queries and keys are turned by their positions."""
 
-    def forward(self, u_BLD: Tensor, rotation_LP2: Tensor) -> Tensor:
+    def forward(self, u_BLD: Tensor, layout: Layout) -> Tensor:
         """[B, L, D] -> [B, L, D]."""
-        q_BLNK, k_BLNK = self.queries(u_BLD, rotation_LP2), self.keys(u_BLD, rotation_LP2)
-        return self.o(attention(q_BLNK, k_BLNK, self.values(u_BLD)))
+        q_BLNK, k_BLNK = self.queries(u_BLD, layout.rotation_LP2), self.keys(u_BLD, layout.rotation_LP2)
+        v_BLNK, shard = self.values(u_BLD), layout.shard
+        if shard is None:
+            return self.o(attention(q_BLNK, k_BLNK, v_BLNK))
+        heads = (shard.to_heads(part) for part in (q_BLNK, k_BLNK, v_BLNK))
+        return self.o(shard.to_tokens(attention(*heads)))
 
 
 class CrossAttention(Attention):
@@ -124,7 +151,7 @@ class Block(nn.Module):
         bounds, dtype, eps = layout.bounds, layout.dtype, self.eps
 
         u_BLD = norm_modulate(x_BLD, scale1, shift1, bounds, eps=eps, dtype=dtype)
-        x_BLD = add_gated(x_BLD, self.self_attn(u_BLD, layout.rotation_LP2), gate1, bounds)
+        x_BLD = add_gated(x_BLD, self.self_attn(u_BLD, layout), gate1, bounds)
 
         weight_1D, bias_1D = self.norm3.weight[None], self.norm3.bias[None]
         u_BLD = norm_modulate(x_BLD, weight_1D, bias_1D, ((0, x_BLD.shape[1]),), eps=eps, dtype=dtype)

@@ -149,9 +149,10 @@ class Transformer(nn.Module):
         for index, (block, text) in enumerate(zip(self._blocks(), memory.text, strict=True)):
             x_BLD = block(x_BLD, modulation.blocks_RI6D[:, index], clip.layout, text)
             x_BLD = self.after_block(index, x_BLD, clip, memory)
-        video_BLD = x_BLD[:, : clip.grid.tokens]
-        bounds = cut_bounds(clip.layout.bounds, clip.grid.tokens)
-        return unpatch(self.head(video_BLD, modulation.head_R2D, bounds), clip.grid)
+        video_BLD, shard = self._video(x_BLD, clip), clip.layout.shard
+        bounds = cut_bounds(clip.layout.bounds, video_BLD.shape[1])
+        y_BLP = self.head(video_BLD, modulation.head_R2D, bounds)
+        return unpatch(y_BLP if shard is None else shard.gather(y_BLP, clip.grid.tokens), clip.grid)
 
     def after_block(self, index: int, x_BLD: Tensor, clip: Clip, memory: Memory) -> Tensor:
         """Do what stands between two blocks; nothing here, audio where speech drives the model."""
@@ -160,15 +161,22 @@ class Transformer(nn.Module):
     def _embed(self, latent_BCfhw: Tensor, clip: Clip) -> Tensor:
         """Return the residual stream's start [B, L, D], float32."""
         tokens_BLD = self.patch_embedding(latent_BCfhw)
-        batch, length, dim = len(tokens_BLD), len(clip.layout.rotation_LP2), self.spec.dim
-        x_BLD = torch.empty(batch, length, dim, dtype=torch.float32, device=tokens_BLD.device)
+        tail = 0 if clip.tail_BLD is None else clip.tail_BLD.shape[1]
+        shape = (len(tokens_BLD), clip.grid.tokens + tail, self.spec.dim)
+        x_BLD = torch.empty(shape, dtype=torch.float32, device=tokens_BLD.device)
         video_BLD = x_BLD[:, : clip.grid.tokens]
         video_BLD.copy_(tokens_BLD)
         if clip.added_BLD is not None:
             video_BLD.add_(clip.added_BLD)
         if clip.tail_BLD is not None:
             x_BLD[:, clip.grid.tokens :] = clip.tail_BLD
-        return x_BLD
+        shard = clip.layout.shard
+        return x_BLD if shard is None else x_BLD[:, shard.start : shard.stop].clone()
+
+    def _video(self, x_BLD: Tensor, clip: Clip) -> Tensor:
+        """Return those of the video's own tokens that are here."""
+        first = clip.layout.shard.start if clip.layout.shard else 0
+        return x_BLD[:, : max(0, clip.grid.tokens - first)]
 
     def _layout(self, positions_L3: Tensor, bounds: Bounds) -> Layout:
         table_LP2 = rotation(angles(positions_L3, self.spec.head_dim)).float().to(self.device)

@@ -100,6 +100,9 @@ class SpeechTransformer(Transformer):
         order = self.audio_injector.order.get(index)
         if order is not None:
             assert isinstance(memory, SpeechMemory)
-            video_BLD = x_BLD[:, : clip.grid.tokens]
-            self.audio_injector.inject_(order, video_BLD, memory.audio[order], clip.layout.dtype)
+            first = clip.layout.shard.start if clip.layout.shard else 0
+            per_frame = clip.grid.rows * clip.grid.columns
+            self.audio_injector.inject_(
+                order, self._video(x_BLD, clip), memory.audio[order], clip.layout.dtype, first, per_frame
+            )
         return x_BLD
