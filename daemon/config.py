@@ -8,6 +8,11 @@ port = 0              # 0: the system chooses free ports; else this one and the 
 takes = "/path"       # where takes go when a job names no folder
 models = "/path"      # where the models lie
 
+[wan]
+model = "/path"       # folder of Wan2.2-S2V-14B; otherwise looked for in the models folder
+memory_gb = 12        # of the GPU, that the engine may use; otherwise all that is free
+draft_lora = "/path"  # a step-distilled LoRA, for drafts in four steps
+
 [log]
 level = "info"        # debug, info, warning or error
 """
@@ -42,6 +47,15 @@ class FoldersConfig:
 
 
 @dataclass(frozen=True)
+class WanConfig:
+    """The wan engine's weights, and the memory it may use."""
+
+    model: str | None = None
+    memory_gb: float | None = None
+    draft_lora: str | None = None
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """How much is written to the logs."""
 
@@ -54,6 +68,7 @@ class Config:
 
     server: ServerConfig = field(default_factory=ServerConfig)
     folders: FoldersConfig = field(default_factory=FoldersConfig)
+    wan: WanConfig = field(default_factory=WanConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 
@@ -99,6 +114,10 @@ def _check_values(config: Config, path: Path) -> None:
     if not 0 <= config.server.port <= 65533:
         raise RequestError(
             "config.invalid", f"{path}: `server.port` is {config.server.port}; it must be from 0 to 65533."
+        )
+    if config.wan.memory_gb is not None and not config.wan.memory_gb > 0:
+        raise RequestError(
+            "config.invalid", f"{path}: `wan.memory_gb` is {config.wan.memory_gb}; it must be above 0."
         )
     if config.log.level not in LOG_LEVELS:
         levels = ", ".join(LOG_LEVELS)

@@ -32,6 +32,14 @@ def redub(
         str | None, typer.Option(metavar="POS", help="Where the voice begins; otherwise at --in.")
     ] = None,
     engine: Annotated[str, _choice("engine", "What draws the mouth.")] = "auto",
+    quality: Annotated[str, _choice("quality", "Of the wan engine: how many steps.")] = "standard",
+    model: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Of the wan engine: the folder of its weights.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="Of the wan engine: what is seen and how it is said.")] = "",
+    crop: Annotated[
+        int | None, typer.Option(metavar="PX", help="Of the wan engine: the square it works in.")
+    ] = None,
     takes: Annotated[int, typer.Option(help="How many takes to make.")] = 1,
     seed: Annotated[int, typer.Option(help="The first take's seed.")] = 0,
     handles: Annotated[int, typer.Option(help="Frames delivered untouched on both sides.")] = 0,
@@ -69,6 +77,10 @@ def redub(
             "out": position(out),
             "voice_at": None if voice_at is None else position(voice_at),
             "engine": engine,
+            "quality": quality,
+            "model": model,
+            "prompt": prompt,
+            "crop": crop,
             "takes": takes,
             "seed": seed,
             "handles": handles,

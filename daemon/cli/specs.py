@@ -7,15 +7,24 @@ from pathlib import Path
 from typing import Any, get_args
 
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import Codec, DurationMode, JobSpec, Position, read_json, spec_from_builtins
+from daemon.protocol.jobs import (
+    Codec,
+    DurationMode,
+    JobSpec,
+    Position,
+    Quality,
+    read_json,
+    spec_from_builtins,
+)
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "engine": ("auto", "rewrite", "wan"),
+    "quality": get_args(Quality),
     "duration_mode": get_args(DurationMode),
     "deliver": ("overlay", "baked"),
     "codec": get_args(Codec),
 }
-PATHS = ("source", "voice", "dest", "take")
+PATHS = ("source", "voice", "model", "dest", "take")
 
 
 def position(text: str) -> Position:

@@ -2,14 +2,26 @@
 
 from daemon.engines.engine import Engine
 from daemon.engines.rewrite.engine import RewriteEngine
+from daemon.engines.wan_settings import model_side
 from daemon.protocol.errors import MachineError
+from daemon.protocol.jobs import RedubSpec
 
 
-def open_engine(name: str) -> Engine:
+def open_engine(spec: RedubSpec) -> Engine:
     """Return a fresh engine for one take. Raises MachineError `engine.unavailable`."""
-    if name == "wan":
+    if spec.engine != "wan":
+        return RewriteEngine()
+    try:
+        from daemon.engines.wan import open_wan  # it needs torch, which only this engine does
+    except ModuleNotFoundError as error:
         raise MachineError(
-            "engine.unavailable", "The wan engine needs the Wan2.2-S2V weights, which are not installed."
-        )
-    assert name in ("auto", "rewrite"), name
-    return RewriteEngine()
+            "engine.unavailable",
+            f"The wan engine needs {error.name}, which is not installed.",
+            hint="Install the extra `engine` of dubwright, or use --engine rewrite, which needs no weights.",
+        ) from error
+    return open_wan(spec)
+
+
+def crop_size_for(spec: RedubSpec, native: int) -> int:
+    """Return the side of the crops an engine works on; `native` is as fine as the source."""
+    return model_side(native, spec.crop) if spec.engine == "wan" else native

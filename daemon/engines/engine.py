@@ -53,6 +53,7 @@ class Shot:
     editable: np.ndarray  # (n,) bool: False where the frame is left alone
     seed: int
     work: Path  # a folder that outlives a crash of the process; the engine may cache in it
+    around: FrameRange | None = None  # `frames` and those beside them that `crop` gives, too; None: no others
 
 
 class Engine(Protocol):

@@ -19,7 +19,11 @@ Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels of the upright picture."""
 
 DurationMode = Literal["cut_off", "silence", "loop", "bounce", "remap"]
+Quality = Literal["draft", "standard", "final"]
 Codec = Literal["prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1", "exr"]
+
+
+PROMPT_LIMIT = 2000  # characters
 
 
 class RedubSpec(
@@ -39,6 +43,10 @@ class RedubSpec(
     voice_at: Position | None = None  # where the voice's first sample lies; None: at `in`
     rate: str | None = None  # timeline rate "24000/1001" to conform to; None: the source's own
     engine: Literal["auto", "rewrite", "wan"] = "auto"
+    quality: Quality = "standard"  # this and the next three are the wan engine's
+    model: str | None = None  # folder of the weights; None: as the settings say
+    prompt: str = ""  # what is seen and how it is said; empty: a general one
+    crop: int | None = None  # px, side of the square the model works in; None: after the face's size
     takes: int = 1
     seed: int = 0
     handles: int = 0  # frames delivered untouched before `in` and after `out`
@@ -201,6 +209,14 @@ def check_spec(spec: JobSpec) -> None:
         value = getattr(spec, name)
         if not low <= value <= high:
             raise RequestError("job.invalid", f"`{name}` is {value}; it must be from {low} to {high}.")
+    if spec.crop is not None and (spec.crop % 64 or not 128 <= spec.crop <= 768):
+        raise RequestError(
+            "job.invalid", f"`crop` is {spec.crop}; it must be a multiple of 64 from 128 to 768."
+        )
+    if len(spec.prompt) > PROMPT_LIMIT:
+        raise RequestError(
+            "job.invalid", f"`prompt` has {len(spec.prompt)} characters; at most {PROMPT_LIMIT} are read."
+        )
     if spec.deliver == "overlay" and spec.codec not in (None, "prores4444", "exr"):
         raise RequestError(
             "job.invalid", f"{spec.codec} cannot hold an overlay; use prores4444 or exr, or deliver baked."

@@ -22,7 +22,7 @@ class CropReader:
     """
 
     def __init__(self, source: Source, region: Region, *, still: Callable[[], None]) -> None:
-        self._source, self._region, self._still = source, region, still
+        self._source, self.region, self._still = source, region, still
         info = source.info
         self._coding = coding_of(info.pixels, info.colour, info.height)
         self._capacity = max(8, _KEPT_BYTES // (6 * region.size**2))
@@ -38,13 +38,13 @@ class CropReader:
 
     def _read_on(self, frame: int) -> None:
         """Keep one more crop: the next one, or `frame` itself where that is behind or far ahead."""
-        stop = self._region.frames.stop
+        stop = self.region.frames.stop
         if self._frames is None or frame < self._next or frame > self._next + self._capacity:
             self._next = frame
             self._frames = self._source.frames(FrameRange(frame, stop), still=self._still)
         read = next(self._frames)
-        matrix = read.info.squeeze(self._region.matrices[read.index - self._region.frames.start])
-        rgb = sample_crop(read.planes, read.pixels, self._coding, matrix, self._region.size)
+        matrix = read.info.squeeze(self.region.matrices[read.index - self.region.frames.start])
+        rgb = sample_crop(read.planes, read.pixels, self._coding, matrix, self.region.size)
         self._kept[read.index] = np.rint(np.clip(rgb, 0, 1) * _SCALE).astype(np.uint16)
         self._next = read.index + 1
         while len(self._kept) > self._capacity:

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from daemon.engines.choose import open_engine
+from daemon.engines.choose import crop_size_for, open_engine
 from daemon.engines.engine import Material, Shot
 from daemon.paths import find_paths
 from daemon.protocol.errors import MediaError, RequestError
@@ -26,6 +26,7 @@ from daemon.redub.region import Region, build_region, crop_size
 from daemon.redub.segment import FrameRange
 from daemon.redub.source import Source, SourceInfo, open_source
 from daemon.redub.speaker import choose_speaker
+from daemon.redub.surroundings import crop_around, surroundings
 from daemon.redub.survey import Survey, material_range, survey
 from daemon.redub.take import find_take, prepare_folder, take_folder_name
 from daemon.redub.voice import open_voice, speech_activity
@@ -62,7 +63,7 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Jo
 
 def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> list[Take]:
     """Make every take of a redub job."""
-    open_engine(spec.engine)  # refused now rather than after the tracking
+    open_engine(spec)  # refused now rather than after the tracking
     prepare_folder(_takes_folder(spec))
     with set_stage(spec, work=work, job_id=job_id, reporter=reporter) as stage:
         return [make_take(stage, number) for number in range(1, spec.takes + 1)]
@@ -84,7 +85,7 @@ def check(take: str, *, work: Path, reporter: Reporter) -> dict[str, Any]:
 def probe(spec: RedubSpec, *, reporter: Reporter) -> dict[str, Any]:
     """Check a request against its files and return its plan."""
     reporter.stage("probe", 1)
-    open_engine(spec.engine)
+    open_engine(spec)
     prepare_folder(_takes_folder(spec))
     with _open(spec) as source:
         reporter.picture(source.info.width, source.info.height)
@@ -167,7 +168,7 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
     region = build_region(
         track,
         frames,
-        crop_size(track, frames),
+        crop_size_for(spec, crop_size(track, frames)),
         rate=info.rate,
         editable=plan.editable,
         patch=patch,
@@ -177,18 +178,20 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
     reporter.stage("voice", len(frames))
     speech = speech_activity(plan.voice.mono16k, info.rate, frames)
     crops = CropReader(source, region, still=lambda: reporter.frames(0))
+    around = surroundings(frames, footage)
     material = Material(footage, track, patch, sound, patch_matrix)
     shot = Shot(
         info.rate,
         frames,
         region,
-        crops.crop,
+        crop_around(crops, source, track, around, still=lambda: reporter.frames(0)),
         material,
         plan.voice.mono16k,
         speech,
         region.weight > 0.0,
         spec.seed,
         work,
+        around,
     )
     return Stage(
         plan,

@@ -75,7 +75,7 @@ def make_take(stage: Stage, number: int) -> Take:
         return read_take(files)
     seed = plan.spec.seed + number - 1
     shot = replace(stage.shot, seed=seed)
-    engine = open_engine(plan.spec.engine)
+    engine = open_engine(plan.spec)
     checkpoints = Checkpoints(shot.work / f"take{number:02}", fingerprint(plan, engine, shot))
     chunks = render(engine, shot, checkpoints, stage.reporter)
     deliver(stage, chunks, checkpoints, files, seed)

@@ -67,6 +67,10 @@ class Checkpoints:
         partial.replace(path)
         _sync_folder(self.folder)
 
+    def drop(self, index: int) -> None:
+        """Delete chunk `index`, if it is there."""
+        self._path(index).unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Delete every chunk."""
         for path in self.folder.glob("*.chunk"):

@@ -1,0 +1,101 @@
+"""The wan engine on a shot of its own making: chunks that resume, whatever was lost on the way."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="the wan engine needs torch (pip install dubwright[engine])")
+
+from daemon.engines.engine import Material, Shot
+from daemon.engines.wan import WanEngine, open_wan
+from daemon.engines.wan_settings import model_side
+from daemon.engines.wan_speed import in_words
+from daemon.protocol.errors import MachineError
+from daemon.protocol.jobs import RedubSpec
+from daemon.redub.faces import FaceTrack
+from daemon.redub.progress import SilentReporter
+from daemon.redub.region import Region
+from daemon.redub.segment import FrameRange
+from wan_engine.specs import find_task
+from wan_engine.tiny import write_tiny
+
+SIDE, COUNT, FIRST = 64, 18, 30
+SPEC = RedubSpec("shot.mov", "voice.wav", FIRST, FIRST + COUNT, engine="wan", quality="draft", crop=SIDE)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    write_tiny(folder, find_task("s2v-14B"))
+    return folder
+
+
+def make_shot(work: Path) -> Shot:
+    """Return a shot of coloured noise with a round mask."""
+    random = np.random.default_rng(1)
+    frames, around = FrameRange(FIRST, FIRST + COUNT), FrameRange(FIRST - 10, FIRST + COUNT + 4)
+    pictures = random.random((len(around), SIDE // 8, SIDE // 8, 3), np.float32).repeat(8, 1).repeat(8, 2)
+    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    outline = np.stack([0.5 + 0.2 * np.cos(angle), 0.65 + 0.2 * np.sin(angle)], axis=1)
+    matrices = np.tile(np.eye(2, 3), (COUNT, 1, 1))
+    points = random.random((COUNT, 468, 3)).astype(np.float32)
+    ones = np.ones(COUNT, np.float32)
+    outlines = np.tile(outline, (COUNT, 1, 1)).astype(np.float32)
+    region = Region(SIDE, frames, matrices, ones > 0, points[..., :2], ones, outlines)
+    track = FaceTrack(1, np.arange(frames.start, frames.stop), points, ones, (1,))
+    material = Material(frames, track, lambda frame: None, None, lambda frame: None)
+    voice = random.standard_normal(COUNT * 640).astype(np.float32) * 0.1
+    return Shot(
+        Fraction(25), frames, region, lambda frame: pictures[frame - around.start], material, voice, ones,
+        ones > 0, 7, work, around,
+    )  # fmt: skip
+
+
+def test_a_chunk_made_anew_has_the_same_bytes_with_or_without_what_was_kept(
+    model: Path, tmp_path: Path
+) -> None:
+    shot, reporter = make_shot(tmp_path), SilentReporter()
+    engine = WanEngine(SPEC, model, chunk_frames=16)
+    first, last = engine.prepare(shot, reporter)
+    made = [engine.render(first, reporter), engine.render(last, reporter)]
+    assert any("no GPU" in sentence for sentence in reporter.sentences)
+    outside = shot.region.mask(FIRST) == 0
+    assert np.abs(made[0][0] - shot.crop(FIRST))[outside].max() < 1e-6
+    assert np.abs(made[0][0] - shot.crop(FIRST))[~outside].mean() > 0.01
+    for is_lost in (False, True):
+        again = WanEngine(SPEC, model, chunk_frames=16)
+        again.prepare(shot, reporter)
+        if is_lost:
+            for kept in tmp_path.glob("carried*/*.chunk"):
+                kept.write_bytes(b"broken")
+        assert np.array_equal(again.render(last, reporter), made[1])
+
+
+def test_without_a_folder_of_weights_the_engine_is_unavailable(home: Path) -> None:
+    with pytest.raises(MachineError, match=r"Wan2.2-S2V-14B.*--engine rewrite") as caught:
+        open_wan(SPEC)
+    assert caught.value.code == "engine.unavailable"
+
+
+@pytest.mark.parametrize(("native", "side"), [(96, 384), (384, 384), (400, 512), (768, 768), (2000, 768)])
+def test_the_square_is_the_least_that_loses_no_detail(native: int, side: int) -> None:
+    assert model_side(native, None) == side
+
+
+def test_a_square_that_was_asked_for_is_used() -> None:
+    assert model_side(500, 256) == 256
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (10, "less than a minute"),
+        (90, "some minutes"),
+        (1200, "about 20 minutes"),
+        (90_000, "about 25 hours"),
+    ],
+)
+def test_times_are_said_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
