@@ -1,0 +1,350 @@
+"""The one door to Resolve's scripting API: reads the timeline, places takes, reads them back.
+
+Written against the documented API (README of 8 May 2026); we have not run it in a Resolve. What is known of
+how it behaves, and from whom, stands at each switch of `tests/fakes/resolve.py`. In short: `recordFrame` is
+absolute, `endFrame` exclusive since 19, frames must be whole, an append onto something is dropped in silence,
+and the value that an append returns proves nothing: only reading the track again does.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from ..shared.problems import PluginError
+from ..shared.rates import exact_rate
+from ..shared.timeline import PICTURE, SOUND, Clip, Placement, Timeline
+from .probe import Capabilities, current_project, current_timeline, probe
+
+TRACK = "Re-dub"
+SOUND_TRACK = "Re-dub voice"
+BIN = "Dubwright"
+COLOUR = "Purple"
+VIDEO_ONLY, AUDIO_ONLY = 1, 2
+
+
+class Resolve:
+    """Implements `shared.actions.Host` for the open timeline."""
+
+    def __init__(self, resolve: Any) -> None:
+        self._resolve = resolve
+        self.can: Capabilities = probe(resolve)
+        self._end_is_inclusive = self.can.version[:1] < (19,) and bool(self.can.version)
+
+    def timeline(self) -> Timeline:
+        """Read the open timeline."""
+        project, timeline = current_project(self._resolve), current_timeline(self._resolve)
+        rate, drop = timeline_rate(timeline)
+        clips = [
+            _read_item(item, kind, track, rate)
+            for kind, word in ((PICTURE, "video"), (SOUND, "audio"))
+            for track in range(1, int(timeline.GetTrackCount(word)) + 1)
+            for item in timeline.GetItemListInTrack(word, track) or []
+        ]
+        tags = self._tags(timeline)
+        return Timeline(
+            project_id=str(project.GetUniqueId()),
+            name=str(timeline.GetName()),
+            rate=rate,
+            clips=tuple(_with_tag(clip, tags, _is_ours(timeline, clip.kind, clip.track)) for clip in clips),
+            start=int(timeline.GetStartFrame()),
+            drop=drop,
+        )
+
+    def selection(self) -> list[str]:
+        """Return the ids of the selected shots, or of the one under the playhead where none is known."""
+        timeline = current_timeline(self._resolve)
+        items = list(timeline.GetSelectedClips() or []) if self.can.has_selection else []
+        if not items:
+            under = timeline.GetCurrentVideoItem()
+            items = [under] if under is not None else []
+        return [str(item.GetUniqueId()) for item in items]
+
+    def marks(self) -> tuple[int, int] | None:
+        """Return the in and out marks, half-open and absolute; None unless both are set."""
+        timeline = current_timeline(self._resolve)
+        found = (timeline.GetMarkInOut() or {}).get("video") or {}
+        if "in" not in found or "out" not in found:
+            return None
+        first = int(timeline.GetStartFrame())
+        return first + int(found["in"]), first + int(found["out"]) + 1
+
+    def place(self, placement: Placement) -> None:
+        """Add the take to the clip's take selector, or append it on a track of its own; mark it."""
+        timeline = current_timeline(self._resolve)
+        media = self._import(placement.path)
+        if placement.clip_id and self.can.has_takes:
+            self._add_take(timeline, media, placement)
+        else:
+            self._append(timeline, media, placement, "video", TRACK, VIDEO_ONLY)
+        if placement.sound_path:
+            self._append(timeline, media, placement, "audio", SOUND_TRACK, AUDIO_ONLY)
+        self._mark(timeline, placement)
+
+    def show_take(self, placement: Placement) -> None:
+        """Show another take: the first is removed, for nothing in the API swaps a placed file."""
+        self.remove(placement.tag)
+        self.place(placement)
+
+    def remove(self, tag: str) -> None:
+        """Delete what a job placed, and its marker."""
+        timeline = current_timeline(self._resolve)
+        marks = [mark for mark in self._tags(timeline) if mark["tag"] == tag]
+        for mark in marks:
+            self._forget_take(timeline, mark)
+        items = [item for mark in marks for item in _marked_items(timeline, mark)]
+        if items:
+            self._open_edit_page()
+            timeline.DeleteClips(items, False)
+        if marks:
+            timeline.DeleteMarkerByCustomData(marks[0]["data"])
+
+    # Underneath.
+
+    def _import(self, path: str) -> Any:
+        """Return the media pool's item of a file, imported into our own bin if it is new."""
+        if not os.path.exists(path):
+            raise PluginError("take.missing", f"The take {path} is not there.")
+        pool = current_project(self._resolve).GetMediaPool()
+        before = pool.GetCurrentFolder()
+        folder = _our_bin(pool)
+        for known in folder.GetClipList() or []:
+            if known.GetClipProperty("File Path") == path:
+                return known
+        pool.SetCurrentFolder(folder)  # imports go to the current folder and nowhere else
+        try:
+            found = pool.ImportMedia([path]) or []
+        finally:
+            pool.SetCurrentFolder(before)
+        if not found:
+            raise PluginError("take.unreadable", f"Resolve cannot import the take {path}.")
+        return found[0]
+
+    def _append(
+        self, timeline: Any, media: Any, placement: Placement, kind: str, name: str, media_type: int
+    ) -> None:
+        self._open_edit_page()
+        track = _free_track(timeline, placement, kind, name)
+        was_locked = bool(timeline.GetIsTrackLocked(kind, track))
+        if was_locked:
+            timeline.SetTrackLock(kind, track, False)
+        try:
+            self._append_calibrated(timeline, media, placement, kind, track, media_type)
+        finally:
+            if was_locked:
+                timeline.SetTrackLock(kind, track, True)
+
+    def _append_calibrated(
+        self, timeline: Any, media: Any, placement: Placement, kind: str, track: int, media_type: int
+    ) -> None:
+        """Append; if what lies there is a frame too long or short, once more with the other end."""
+        for _ in range(2):
+            end = placement.trim + placement.frames - (1 if self._end_is_inclusive else 0)
+            request = {
+                "mediaPoolItem": media,
+                "startFrame": placement.trim,
+                "endFrame": end,
+                "mediaType": media_type,
+                "trackIndex": track,
+                "recordFrame": placement.start,
+            }
+            current_project(self._resolve).GetMediaPool().AppendToTimeline([request])
+            item = _item_at(timeline, kind, track, placement.start)
+            if item is None:
+                raise PluginError(
+                    "place.failed",
+                    f"Resolve did not take the clip on {kind} track {track}.",
+                    "Unlock the tracks, open the edit page, and place it again.",
+                )
+            off = int(item.GetDuration(False)) - placement.frames
+            if off == 0:
+                return
+            timeline.DeleteClips([item], False)
+            if abs(off) != 1:
+                break
+            self._end_is_inclusive = off > 0
+        raise PluginError("place.mismatch", "Resolve changed the take's length; it was taken off again.")
+
+    def _add_take(self, timeline: Any, media: Any, placement: Placement) -> None:
+        item = _item_by_id(timeline, placement.clip_id)
+        if item is None:
+            raise PluginError("clip.none", "The shot is no longer on the timeline.", "Select it again.")
+        last = placement.trim + placement.frames - (1 if self._end_is_inclusive else 0)
+        before = int(item.GetTakesCount())
+        item.AddTake(media, placement.trim, last)
+        count = int(item.GetTakesCount())
+        if count <= before or not item.SelectTakeByIndex(count):
+            raise PluginError("place.failed", "Resolve did not add the take to the shot's take selector.")
+
+    def _forget_take(self, timeline: Any, mark: dict[str, Any]) -> None:
+        item = _item_by_id(timeline, mark["clip_id"]) if mark["clip_id"] else None
+        if item is None:
+            return
+        for index in range(int(item.GetTakesCount()), 0, -1):
+            take = (item.GetTakeByIndex(index) or {}).get("mediaPoolItem")
+            if take is not None and take.GetClipProperty("File Path") == mark["path"]:
+                item.SelectTakeByIndex(1)
+                item.DeleteTakeByIndex(index)
+
+    def _mark(self, timeline: Any, placement: Placement) -> None:
+        """Tag with a marker whose custom data names the job; its frame counts from the timeline's start."""
+        data = _custom_data(placement)
+        frame = placement.start - int(timeline.GetStartFrame())
+        timeline.DeleteMarkerByCustomData(data)
+        for shift in range(8):  # one marker a frame; another's is left alone
+            note = f"job {placement.tag}"
+            if timeline.AddMarker(frame + shift, COLOUR, "Re-dub", note, 1, data):
+                return
+        raise PluginError("place.failed", "Resolve did not take the marker that tells the take's job.")
+
+    def _tags(self, timeline: Any) -> list[dict[str, Any]]:
+        marks = (timeline.GetMarkers() or {}).values()
+        found = [_read_data(str(mark.get("customData", ""))) for mark in marks]
+        return [one for one in found if one is not None]
+
+    def _open_edit_page(self) -> None:
+        if self._resolve.GetCurrentPage() != "edit":
+            self._resolve.OpenPage("edit")  # DeleteClips fails on the Fairlight page
+
+
+def timeline_rate(timeline: Any) -> tuple[Fraction, bool]:
+    """Return the exact rate, and whether timecode drops frames (`29.97 DF`)."""
+    text = str(timeline.GetSetting("timelineFrameRate"))
+    return exact_rate(text), "DF" in text.upper()
+
+
+def _read_item(item: Any, kind: str, track: int, rate: Fraction) -> Clip:
+    media = item.GetMediaPoolItem()
+    start, stop = int(item.GetStart(False)), int(item.GetEnd(False))
+    clip_id = str(item.GetUniqueId())
+    if media is None:
+        return Clip(
+            clip_id, kind, track, start, stop, "", problem="it is a title, generator or compound clip"
+        )
+    path = str(media.GetClipProperty("File Path") or "")
+    problem = "" if path else "it has no media file"
+    span = int(item.GetSourceEndFrame()) - int(item.GetSourceStartFrame())
+    frames = stop - start
+    if kind == PICTURE and span and abs(span - frames) > 1:  # an end frame may be one off
+        problem = problem or "it is retimed; render it in place first"
+    fps = str(media.GetClipProperty("FPS") or "")
+    length = str(media.GetClipProperty("Frames") or "")
+    return Clip(
+        clip_id,
+        kind,
+        track,
+        start,
+        stop,
+        path,
+        source_in=int(item.GetLeftOffset(False)),  # exact at 100 %; GetSourceStartFrame can be one off
+        source_frames=int(length) if kind == PICTURE and length.isdigit() else None,
+        media_rate=exact_rate(fps) if kind == PICTURE and fps else None,
+        problem=problem,
+    )
+
+
+def _our_bin(pool: Any) -> Any:
+    root = pool.GetRootFolder()
+    for folder in root.GetSubFolderList() or []:
+        if folder.GetName() == BIN:
+            return folder
+    made = pool.AddSubFolder(root, BIN)
+    if not made:
+        raise PluginError("place.failed", f"Resolve did not make the bin {BIN}.", "Is the project read-only?")
+    return made
+
+
+def _free_track(timeline: Any, placement: Placement, kind: str, name: str) -> int:
+    """Return a track of ours that is empty there, made if there is none."""
+    count = int(timeline.GetTrackCount(kind))
+    for track in range(count, 0, -1):
+        is_ours = str(timeline.GetTrackName(kind, track)).startswith(name)
+        is_above = kind == "audio" or track > placement.above
+        if is_ours and is_above and _is_empty(timeline, kind, track, placement):
+            return track
+    ask = ("video",) if kind == "video" else ("audio", "stereo")  # a sound track is mono unless asked
+    if not timeline.AddTrack(*ask):
+        raise PluginError("track.none", f"Resolve did not add a {kind} track.")
+    timeline.SetTrackName(kind, count + 1, name)
+    return count + 1
+
+
+def _is_empty(timeline: Any, kind: str, track: int, placement: Placement) -> bool:
+    items = timeline.GetItemListInTrack(kind, track) or []
+    return all(
+        int(item.GetEnd(False)) <= placement.start or int(item.GetStart(False)) >= placement.stop
+        for item in items
+    )
+
+
+def _item_at(timeline: Any, kind: str, track: int, frame: int) -> Any:
+    for item in timeline.GetItemListInTrack(kind, track) or []:
+        if int(item.GetStart(False)) == frame:
+            return item
+    return None
+
+
+def _item_by_id(timeline: Any, clip_id: str) -> Any:
+    for track in range(1, int(timeline.GetTrackCount("video")) + 1):
+        for item in timeline.GetItemListInTrack("video", track) or []:
+            if str(item.GetUniqueId()) == clip_id:
+                return item
+    return None
+
+
+def _custom_data(placement: Placement) -> str:
+    return "\n".join(
+        (
+            "dubwright",
+            placement.tag,
+            str(placement.start),
+            str(placement.stop),
+            placement.clip_id,
+            placement.path,
+        )
+    )
+
+
+def _read_data(data: str) -> dict[str, Any] | None:
+    parts = data.split("\n")
+    if len(parts) != 6 or parts[0] != "dubwright":
+        return None
+    return {
+        "tag": parts[1],
+        "start": int(parts[2]),
+        "stop": int(parts[3]),
+        "clip_id": parts[4],
+        "path": parts[5],
+        "data": data,
+    }
+
+
+def _is_ours(timeline: Any, kind: str, track: int) -> bool:
+    """Say whether a track has our name; on others only a shot with our take in its selector is ours."""
+    word, name = ("video", TRACK) if kind in (PICTURE, "video") else ("audio", SOUND_TRACK)
+    return str(timeline.GetTrackName(word, track)).startswith(name)
+
+
+def _with_tag(clip: Clip, marks: list[dict[str, Any]], is_ours: bool) -> Clip:
+    for mark in marks:
+        fits = (clip.start, clip.path) == (mark["start"], mark["path"])
+        if fits and (is_ours or clip.clip_id == mark["clip_id"]):
+            return replace(clip, tag=mark["tag"])
+    return clip
+
+
+def _marked_items(timeline: Any, mark: dict[str, Any]) -> list[Any]:
+    """Return the items on our tracks that a marker tells of; the user's own clips are never among them."""
+    found = []
+    for kind in ("video", "audio"):
+        for track in range(1, int(timeline.GetTrackCount(kind)) + 1):
+            if not _is_ours(timeline, kind, track):
+                continue
+            for item in timeline.GetItemListInTrack(kind, track) or []:
+                media = item.GetMediaPoolItem()
+                path = media.GetClipProperty("File Path") if media is not None else None
+                if (int(item.GetStart(False)), path) == (mark["start"], mark["path"]):
+                    found.append(item)
+    return found
