@@ -19,7 +19,7 @@ from av.video.reformatter import VideoReformatter
 from daemon.demo import SHOT, VOICE
 
 SIDE = 320  # px, of the pictures that clips are made of
-MOUTH = (0.5, 0.47)  # about where the demo's mouth lies, in sides of the picture
+MOUTH = (0.5, 0.5)  # about where the demo's mouth lies, in sides of the picture
 Edit = Callable[[int, np.ndarray], np.ndarray]
 
 
