@@ -51,7 +51,7 @@ class MediaError(WanError):
     """A picture, sound or video cannot be read."""
 
 
-class MemoryShortage(WanError):  # noqa: N818 - the cause reads better than "MemoryShortageError"
+class MemoryShortage(WanError):
     """The job does not fit the device or the budget."""
 
 
@@ -59,5 +59,5 @@ class NumericError(WanError):
     """A tensor holds values that are not numbers."""
 
 
-class Cancelled(WanError):  # noqa: N818 - not an error to the person who asked for it
+class Cancelled(WanError):
     """The job was stopped by its caller."""

@@ -1,7 +1,7 @@
 """What each released Wan2.2 model is: widths of the transformers, and the settings its task runs with.
 
-A checkpoint's own `config.json` decides how a transformer is built (`transformer_spec`); the table `TASKS` drives
-the pipelines. Source: the configuration files of Wan-Video/Wan2.2 and of its released checkpoints.
+A checkpoint's own `config.json` decides how a transformer is built (`transformer_spec`); the table `TASKS`
+drives the pipelines. Source: the configuration files of Wan-Video/Wan2.2 and of its released checkpoints.
 """
 
 import difflib
