@@ -75,6 +75,7 @@ class Photographer:
         assert shot is not None
         first, last = shot.out // 3, shot.out * 3 // 4
         app.project.change_shot(shot.shot_id, voice=str(voice.resolve()), in_=first, out=last, takes=3)
+        app.shots_page.panel.player.seek(first)
         self.wait(app.shots_page.find_faces.isEnabled)
         app.shots_page.find_faces.click()
         self.wait(lambda: app.shots_page.has_faces)

@@ -167,16 +167,19 @@ QPushButton#pageButton:hover {{ color: {c.text}; }}
 QPushButton#pageButton:checked {{ color: {c.text}; border-top: 2px solid {c.accent};
   background: {c.window}; }}
 QPushButton#pageButton:focus {{ color: {c.text}; text-decoration: underline; }}
-QLineEdit, QSpinBox, QComboBox, QPlainTextEdit {{ background: {c.field}; border: 1px solid {c.line};
+QLineEdit, QSpinBox, QPlainTextEdit {{ background: {c.field}; border: 1px solid {c.line};
   border-radius: 4px; padding: 4px 7px; min-height: 18px; selection-background-color: {c.accent};
   selection-color: {c.on_accent}; }}
-QLineEdit:focus, QSpinBox:focus, QComboBox:focus {{ border-color: {c.accent}; }}
+QLineEdit:focus, QSpinBox:focus {{ border-color: {c.accent}; }}
 QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {c.faint}; }}
 QLineEdit[wrong="true"] {{ border-color: {c.bad}; }}
-QComboBox::drop-down {{ border: none; width: 20px; }}
+QSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; background: transparent; }}
+QComboBox {{ min-height: 26px; }}
 QComboBox QAbstractItemView {{ background: {c.raised}; border: 1px solid {c.line};
   selection-background-color: {c.accent}; selection-color: {c.on_accent}; outline: none; }}
 QAbstractItemView {{ background: {c.panel}; border: none; outline: none; }}
+QListWidget::item {{ padding: 4px 14px; border-left: 3px solid transparent; }}
+QListWidget::item:selected {{ background: {c.raised}; color: {c.text}; border-left: 3px solid {c.accent}; }}
 QTableView {{ gridline-color: transparent; selection-background-color: {c.raised};
   selection-color: {c.text}; alternate-background-color: {c.window}; }}
 QTableView::item {{ padding: 0 8px; }}

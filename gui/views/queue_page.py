@@ -123,6 +123,7 @@ class QueuePage(QWidget):
         layout.setSpacing(0)
         bar = QHBoxLayout()
         bar.setContentsMargins(GAP * 2, GAP, GAP * 2, GAP)
+        bar.setSpacing(6)
         self._summary = named(QLabel(), "title")
         bar.addWidget(self._summary, 1)
         self.buttons: dict[Key, QPushButton] = {}

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPushButton,
+    QSizePolicy,
     QSpinBox,
     QWidget,
 )
@@ -133,6 +134,7 @@ class ShotForm(QWidget):
         label = named(QLabel(text(key)), "muted")
         label.setBuddy(field)
         field.setAccessibleName(text(key))
+        field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         form.addRow(label, field)
 
     def _timecode_field(self, name: str) -> QLineEdit:
@@ -192,8 +194,8 @@ class ShotForm(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         left.setAccessibleName(text("column.takes"))
         right.setAccessibleName(text("shots.seed"))
-        row.addWidget(left)
-        row.addWidget(right)
+        row.addWidget(left, 1)
+        row.addWidget(right, 2)
         return pair
 
     def _ask_to_relink(self) -> None:

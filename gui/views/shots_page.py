@@ -112,6 +112,7 @@ class ShotsPage(QWidget):
         self.remove.clicked.connect(lambda: self._model.remove_shot(self._current))
         row = QHBoxLayout()
         row.setContentsMargins(GAP * 2, GAP, GAP * 2, GAP)
+        row.setSpacing(GAP)
         row.addWidget(self.add)
         row.addWidget(self.remove)
         layout.addWidget(title)

@@ -93,6 +93,7 @@ class Strip(QWidget):
             painter.fillRect(shade, colour("window", 170))
         painter.fillRect(QRectF(left, 0, right - left, 4), colour("accent"))
         self._paint_ticks(painter)
+        self._paint_names(painter)
         painter.setPen(QPen(colour("accent"), 2))
         for x in (left + 1, right - 1):
             painter.drawLine(QPointF(x, 0), QPointF(x, self.height()))
@@ -131,11 +132,11 @@ class Strip(QWidget):
                 if 0 <= left + x <= self.width():
                     top_y, low_y = middle - high * half, middle - low * half
                     painter.drawLine(QPointF(left + x, top_y), QPointF(left + x, max(low_y, top_y + 1)))
-        font = painter.font()
-        font.setPixelSize(10)
-        painter.setFont(font)
-        painter.setPen(colour("text"))
-        painter.drawText(QPointF(6, top + 13), text(lane.name))
+
+    def _paint_names(self, painter: QPainter) -> None:
+        painter.setPen(colour("muted"))
+        for number, lane in enumerate(self.lanes):
+            painter.drawText(QPointF(6, _RULER + number * _LANE + 13), text(lane.name))
 
     def _paint_head(self, painter: QPainter) -> None:
         x = self._x(self.position + 0.5)

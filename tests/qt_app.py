@@ -1,0 +1,51 @@
+"""A Qt application without a screen, in which a Qt warning or a left-over thread fails the test.
+
+Import it only after `pytest.importorskip("PySide6.QtWidgets", ...)`.
+"""
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import QEvent, QEventLoop, QMessageLogContext, QtMsgType, qInstallMessageHandler
+from PySide6.QtWidgets import QApplication
+
+PATIENCE_S = 120
+_HARMLESS = ("qt.multimedia", "PulseAudioService", "propagateSizeHints", "qt.qpa.fonts", "pipewire")
+_STAYING_THREADS = ("reap-daemon",)  # waits for the daemon that it started
+
+
+@contextlib.contextmanager
+def qt_without_complaints() -> Iterator[QApplication]:
+    """Give the one application of this process; fail on what Qt complains of and on threads that stay."""
+    complaints: list[str] = []
+
+    def hear(kind: QtMsgType, context: QMessageLogContext, message: str) -> None:
+        said = f"{context.category or ''} {message}"
+        if kind != QtMsgType.QtDebugMsg and not any(word in said for word in _HARMLESS):
+            complaints.append(message)
+
+    application = QApplication.instance() or QApplication([])
+    assert isinstance(application, QApplication)
+    before = set(threading.enumerate())
+    qInstallMessageHandler(hear)
+    try:
+        yield application
+    finally:
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        qInstallMessageHandler(None)
+    new = set(threading.enumerate()) - before
+    assert [thread.name for thread in new if thread.name not in _STAYING_THREADS] == []
+    assert complaints == []
+
+
+def wait_until(is_done: Callable[[], object]) -> None:
+    """Let the app work until something is so."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not is_done():
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 50)
+        assert time.monotonic() < deadline, "the app did not get there"

@@ -1,0 +1,83 @@
+"""Projects: relative paths, undo, and files that are not what they should be."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PySide6.QtCore", reason="Qt or a library it needs is missing", exc_type=ImportError)
+
+from gui.models.project import ProjectError, ProjectModel, read_project
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ProjectModel:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "clip.mov").touch()
+    made = ProjectModel(folder / "news.dubwright")
+    made.add_shot(folder / "clip.mov", out=100)
+    return made
+
+
+def test_paths_are_relative_so_that_the_folder_can_be_moved(model: ProjectModel, tmp_path: Path) -> None:
+    assert json.loads(model.path.read_text(encoding="utf-8"))["shots"][0]["clip"] == "clip.mov"
+    shutil.move(tmp_path / "work", tmp_path / "elsewhere")
+    moved = read_project(tmp_path / "elsewhere" / "news.dubwright")
+    assert moved.shots[0].clip == str(tmp_path / "elsewhere" / "clip.mov")
+    assert moved.missing_files() == []
+
+
+def test_every_edit_is_on_disk_and_can_be_undone_and_redone(model: ProjectModel) -> None:
+    model.change_shot(1, in_=10)
+    assert read_project(model.path).shots[0].in_ == 10
+    model.undo()
+    assert read_project(model.path).shots[0].in_ == 0
+    model.redo()
+    assert read_project(model.path).shots[0].in_ == 10
+
+
+def test_a_drag_is_one_step_of_undo(model: ProjectModel) -> None:
+    for frame in range(1, 20):
+        model.change_shot(1, merge="range", in_=frame)
+    model.undo()
+    assert model.project.shots[0].in_ == 0
+
+
+def test_relinking_replaces_a_file_everywhere(model: ProjectModel, tmp_path: Path) -> None:
+    old = model.project.shots[0].clip
+    Path(old).unlink()
+    assert model.project.missing_files() == [old]
+    found = tmp_path / "found.mov"
+    found.touch()
+    model.relink(old, str(found))
+    assert model.project.missing_files() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        ("{", "not a project"),
+        ('{"version": 99, "shots": []}', "newer"),
+        ('{"version": 1, "shot": []}', "shot"),
+    ],
+)
+def test_a_file_that_is_no_project_gets_a_sentence_and_changes_nothing(
+    model: ProjectModel, tmp_path: Path, content: str, word: str
+) -> None:
+    bad = tmp_path / "bad.dubwright"
+    bad.write_text(content, encoding="utf-8")
+    before = model.project
+    with pytest.raises(ProjectError, match=word):
+        model.open(bad)
+    assert model.project is before
+
+
+def test_a_disk_that_refuses_keeps_the_edit_in_the_app(model: ProjectModel, tmp_path: Path) -> None:
+    complaints: list[str] = []
+    model.failed.connect(complaints.append)
+    model.path = tmp_path / "work" / "clip.mov" / "news.dubwright"  # below a file: cannot be written
+    model.change_shot(1, out=50)
+    assert model.project.shots[0].out == 50
+    assert len(complaints) == 1
