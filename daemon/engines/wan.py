@@ -18,6 +18,7 @@ from torch import Tensor
 from daemon import __version__
 from daemon.config import load_config
 from daemon.engines.engine import Shot
+from daemon.engines.wan_cuts import same_shot
 from daemon.engines.wan_settings import DISTILLED, PROMPT, QUALITIES, QualitySettings, describe_quality
 from daemon.engines.wan_speed import cpu_estimate
 from daemon.paths import find_paths
@@ -88,11 +89,11 @@ class WanEngine:
         self._next = 0  # chunk the run makes next
 
     def prepare(self, shot: Shot, reporter: Reporter) -> list[FrameRange]:
-        """Load the model, listen to the voice, and return the chunks."""
-        self._shot, self._footage = shot, ShotFootage(shot)
+        """Load the model, listen to the voice, and return the chunks. Raises MediaError `range.cut`."""
+        around = same_shot(shot.frames, shot.around or shot.frames, shot.crop, reporter)
+        self._shot, self._footage = shot, ShotFootage(shot, around)
         side = shot.region.size
         self.notes.append(describe_quality(self._spec, self._quality, side))
-        reporter.frames(0)
         with our_errors():
             files = find_files(TASK, self._folder)
             planned = redub_chunks(self._footage, self._settings, shot.speech.tolist())
@@ -183,8 +184,7 @@ class WanEngine:
 class ShotFootage:
     """A shot as the re-dub reads it (wan_engine.pipelines.redub_footage.Footage)."""
 
-    def __init__(self, shot: Shot) -> None:
-        around = shot.around or shot.frames
+    def __init__(self, shot: Shot, around: FrameRange) -> None:
         self._shot = shot
         self.before = shot.frames.start - around.start
         self.count = len(shot.frames)

@@ -108,6 +108,7 @@ ERRORS: dict[str, ErrorKind] = {
     ),
     "source.no_video": ErrorKind(MediaError, "Choose a file with a video stream."),
     "source.corrupt": ErrorKind(MediaError, "Export the clip again, or choose a range without the damage."),
+    "range.cut": ErrorKind(MediaError, "Re-dub each side of the cut by itself, or use --engine rewrite."),
     "voice.missing": ErrorKind(MediaError, "Check the path of the voice file."),
     "voice.unreadable": ErrorKind(
         MediaError, "Give a sound file; WAV, AIFF, FLAC, MP3, M4A and others are read."
