@@ -6,6 +6,7 @@
 The case is a map with `case` and what it needs; the answer is printed as one line, `ANSWER {...}`.
 """
 
+import faulthandler
 import importlib
 import json
 import sys
@@ -214,6 +215,7 @@ def missing(_case: dict[str, Any], module: Any) -> Any:
 
 
 def main() -> None:
+    faulthandler.dump_traceback_later(120, exit=True)
     arguments = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
     extension, case_file = Path(arguments[0]), Path(arguments[1])
     case = json.loads(case_file.read_text())

@@ -1,0 +1,129 @@
+"""Our own small window beside Resolve: UIManager is not there on the free edition since 19.1."""
+
+from __future__ import annotations
+
+import tkinter
+from collections.abc import Callable
+from dataclasses import replace
+from tkinter import filedialog, ttk
+from typing import Any
+
+from ..shared.actions import Session, Status
+from ..shared.planner import Options
+from ..shared.problems import PluginError
+from .adapter import Resolve
+
+TICK_MS = 100
+
+
+class Window:
+    """Buttons, a list of re-dubs, and a line for what went wrong."""
+
+    def __init__(self, host: Resolve, session: Session, options: Options | None = None) -> None:
+        self._base = options or Options()
+        self._host = host
+        self._session = session
+        self._project = host.timeline().project_id
+        self.root = tkinter.Tk()
+        self.root.title("Dubwright")
+        self.voice = tkinter.StringVar(self.root)
+        self.takes = tkinter.IntVar(self.root, value=1)
+        self.track = tkinter.IntVar(self.root, value=1)
+        self.message = tkinter.StringVar(self.root)
+        self._build()
+        self.do(lambda: self.message.set(" ".join(session.recover())))
+        self._refresh()
+        session.on_change = self._refresh
+        self._tick()
+
+    def run(self) -> None:
+        """Stay until the user closes it; jobs go on in the daemon."""
+        self.root.mainloop()
+
+    def do(self, action: Callable[[], Any]) -> None:
+        """Carry out an action; say why not."""
+        self.message.set("")
+        try:
+            action()
+        except PluginError as error:
+            self.message.set(str(error))
+
+    def redub(self) -> None:
+        """Re-dub what is selected, or lies under the playhead, with the chosen file."""
+        if not self.voice.get():
+            raise PluginError("voice.none", "No voice is chosen.", "Choose a file.")
+        chosen = self._host.selection()
+        if not chosen:
+            raise PluginError("clip.none", "No shot is selected.", "Put the playhead on one.")
+        for clip_id in chosen:
+            self._session.redub_with_file(clip_id, self.voice.get(), self._options(), self._host.marks())
+
+    def redub_track(self) -> None:
+        """Re-dub every shot over the chosen sound track."""
+        _, left_out = self._session.redub_track(self.track.get(), self._options())
+        self.message.set(" ".join(left_out))
+
+    def _options(self) -> Options:
+        return replace(self._base, takes=self.takes.get())
+
+    def _build(self) -> None:
+        frame = ttk.Frame(self.root, padding=8)
+        frame.pack(fill="both", expand=True)
+        row = ttk.Frame(frame)
+        row.pack(fill="x")
+        ttk.Entry(row, textvariable=self.voice, width=36).pack(side="left", fill="x", expand=True)
+        ttk.Button(row, text="Voice...", command=self._choose_voice).pack(side="left")
+        row = ttk.Frame(frame)
+        row.pack(fill="x", pady=4)
+        ttk.Label(row, text="Takes").pack(side="left")
+        ttk.Spinbox(row, from_=1, to=64, width=3, textvariable=self.takes).pack(side="left")
+        ttk.Button(row, text="Re-dub", command=lambda: self.do(self.redub)).pack(side="left", padx=8)
+        ttk.Button(row, text="Re-dub all over track", command=lambda: self.do(self.redub_track)).pack(
+            side="left"
+        )
+        ttk.Spinbox(row, from_=1, to=99, width=3, textvariable=self.track).pack(side="left")
+        ttk.Label(frame, textvariable=self.message, wraplength=420).pack(fill="x")
+        self.listing = ttk.Frame(frame)
+        self.listing.pack(fill="both", expand=True)
+
+    def _choose_voice(self) -> None:
+        self.voice.set(filedialog.askopenfilename(parent=self.root) or self.voice.get())
+
+    def _refresh(self) -> None:
+        for child in self.listing.winfo_children():
+            child.destroy()
+        for status in self._session.statuses(self._project):
+            if status.state != "removed":
+                self._show(status)
+
+    def _show(self, status: Status) -> None:
+        row = ttk.Frame(self.listing)
+        row.pack(fill="x", pady=2)
+        ttk.Label(row, text=f"{status.job_id}: {status.sentence}").pack(side="left")
+        offered: list[tuple[str, Callable[[], Any]]] = []
+        if status.state == "ready":
+            offered.append(("Place", lambda: self._session.place(status.key)))
+        if status.state == "placed":
+            for number, take in enumerate(status.takes, 1):
+                if take["take_id"] != status.shown:
+                    offered.append((f"Take {number}", self._switch(status.key, take["take_id"])))
+            offered.append(("Accept", lambda: self._session.accept(status.key)))
+        if status.state in ("submitting", "waiting"):
+            offered.append(("Cancel", lambda: self._session.cancel(status.key)))
+        else:
+            offered.append(("Remove", lambda: self._session.remove(status.key)))
+        for text, action in offered:
+            ttk.Button(row, text=text, command=self._button(action)).pack(side="right")
+
+    def _switch(self, key: str, take_id: str) -> Callable[[], Any]:
+        return lambda: self._session.switch_take(key, take_id)
+
+    def _button(self, action: Callable[[], Any]) -> Callable[[], None]:
+        return lambda: self.do(action)
+
+    def _tick(self) -> None:
+        self._session.pump()
+        if self._session.trouble is not None:
+            self.message.set(str(self._session.trouble))
+            self._session.trouble = None
+        self.root.after(TICK_MS, self._tick)
