@@ -111,12 +111,14 @@ class Photographer:
                 raise TimeoutError("the app did not get there")
 
     def _queue_some(self, spec: RedubSpec | None) -> None:
-        """Put a few jobs on the queue, held, so that the page shows something that waits."""
+        """Have one job run and a few wait, so that the page shows both."""
         assert spec is not None
+        self.app.link.ask(lambda client: client.submit(spec))
         waiting = sum(1 for job in self.app.jobs.jobs() if job.state == "held")
         for _ in range(waiting, 3):
             self.app.link.ask(lambda client: client.submit(spec, hold=True))
         self.wait(lambda: sum(1 for job in self.app.jobs.jobs() if job.state == "held") >= 3)
+        self.wait(lambda: any(job.state == "running" and job.progress for job in self.app.jobs.jobs()))
 
     def _save(self, name: str) -> None:
         self.wait(lambda: True, at_least_s=0.6)

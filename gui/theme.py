@@ -167,14 +167,15 @@ QPushButton#pageButton:hover {{ color: {c.text}; }}
 QPushButton#pageButton:checked {{ color: {c.text}; border-top: 2px solid {c.accent};
   background: {c.window}; }}
 QPushButton#pageButton:focus {{ color: {c.text}; text-decoration: underline; }}
-QLineEdit, QSpinBox, QPlainTextEdit {{ background: {c.field}; border: 1px solid {c.line};
+QLineEdit, QPlainTextEdit {{ background: {c.field}; border: 1px solid {c.line};
   border-radius: 4px; padding: 4px 7px; min-height: 18px; selection-background-color: {c.accent};
   selection-color: {c.on_accent}; }}
-QLineEdit:focus, QSpinBox:focus {{ border-color: {c.accent}; }}
-QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {c.faint}; }}
+QLineEdit:focus {{ border-color: {c.accent}; }}
+QLineEdit:disabled {{ color: {c.faint}; }}
 QLineEdit[wrong="true"] {{ border-color: {c.bad}; }}
-QSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; background: transparent; }}
-QComboBox {{ min-height: 26px; }}
+QSpinBox QLineEdit {{ border: none; padding: 0 2px; min-height: 0; background: transparent; }}
+QComboBox, QSpinBox {{ min-height: 24px; }}
+QToolButton#face {{ padding: 2px; min-width: 56px; min-height: 56px; }}
 QComboBox QAbstractItemView {{ background: {c.raised}; border: 1px solid {c.line};
   selection-background-color: {c.accent}; selection-color: {c.on_accent}; outline: none; }}
 QAbstractItemView {{ background: {c.panel}; border: none; outline: none; }}

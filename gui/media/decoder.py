@@ -9,7 +9,7 @@ from PySide6.QtGui import QImage
 
 from gui.media.clip import Clip, ClipError, ClipFacts
 
-CACHE_BYTES = 160_000_000
+CACHE_BYTES = 120_000_000
 _AHEAD = 12
 _BEHIND = 8
 

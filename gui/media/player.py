@@ -53,6 +53,7 @@ class Player(QObject):
         self._samples: np.ndarray | None = None
         self._has_sound_clock = False
         self._started_at = (0.0, 0)
+        self._heading = 1  # where the last step went: what lies there is decoded first
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(_TICK_MS)
@@ -119,6 +120,7 @@ class Player(QObject):
     def step(self, frames: int) -> None:
         """Stop and go some frames on, or back."""
         self.stop()
+        self._heading = -1 if frames < 0 else 1
         self.seek(self.position + frames)
 
     def toggle(self) -> None:
@@ -203,7 +205,7 @@ class Player(QObject):
 
     def _want(self) -> None:
         for name, decoder in self.decoders.items():
-            decoder.want(self.position + self.tracks[name].offset)
+            decoder.want(self.position + self.tracks[name].offset, direction=self._heading)
 
     def _replace_decoders(self, tracks: dict[str, Track]) -> None:
         """Keep the decoders whose clip stays, end the others."""

@@ -152,6 +152,7 @@ class QueuePage(QWidget):
         self._open.clicked.connect(lambda: self.takes_wanted.emit(self._current))
         self._log = QPlainTextEdit()
         self._log.setReadOnly(True)
+        self._log.setPlaceholderText(text("queue.log_empty"))
         self._log.setAccessibleName(text("queue.log"))
         for widget in (self._title, self._facts, self._error, self._open, heading("queue.log")):
             layout.addWidget(widget)
@@ -180,12 +181,13 @@ class QueuePage(QWidget):
 
     def _show(self) -> None:
         counts = self._jobs.counts()
-        waiting = sum(counts.get(state, 0) for state in (JobState.QUEUED, JobState.HELD, JobState.PAUSED))
+        held = counts.get(JobState.HELD, 0) + counts.get(JobState.PAUSED, 0)
         self._summary.setText(
             text(
                 "queue.summary",
                 running=counts.get(JobState.RUNNING, 0),
-                waiting=waiting,
+                waiting=counts.get(JobState.QUEUED, 0),
+                held=held,
                 failed=counts.get(JobState.FAILED, 0),
             )
         )

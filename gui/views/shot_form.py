@@ -37,6 +37,9 @@ _DURATIONS: tuple[tuple[str, Key], ...] = (
 _DELIVERIES: tuple[tuple[str, Key], ...] = (("overlay", "deliver.overlay"), ("baked", "deliver.baked"))
 
 
+_VOICE_WIDTH = 170  # px; a longer name of a file is shortened in the middle
+
+
 class ShotForm(QWidget):
     """Shows a shot and tells of edits as `{field: value}`."""
 
@@ -50,7 +53,7 @@ class ShotForm(QWidget):
         self._facts: ClipFacts | None = None
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(7)
+        form.setVerticalSpacing(5)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
         self._name = named(wrapped(), "title")
@@ -97,7 +100,9 @@ class ShotForm(QWidget):
         if shot is None:
             return
         self._show_times(shot)
-        self.voice.setText(Path(shot.voice).name if shot.voice else text("shots.choose_voice"))
+        name = Path(shot.voice).name if shot.voice else text("shots.choose_voice")
+        mode = Qt.TextElideMode.ElideMiddle
+        self.voice.setText(self.voice.fontMetrics().elidedText(name, mode, _VOICE_WIDTH))
         self.voice.setToolTip(shot.voice)
         self._voice_note.setText(self._compare_lengths(shot, voice_s))
         for box, value in (

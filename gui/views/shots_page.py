@@ -43,7 +43,7 @@ SOUND_SUFFIXES = frozenset(
     {".wav", ".aif", ".aiff", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".bwf"}
 )
 _LONGEST_SOUND_S = 600.0
-_FACE_SIDE = 64
+_FACE_SIDE = 56
 
 
 class ShotsPage(QWidget):
@@ -143,8 +143,11 @@ class ShotsPage(QWidget):
         self.submit = named(QPushButton(text("shots.submit")), "primary")
         self.hold = QPushButton(text("shots.submit_held"))
         layout.addWidget(self.estimate)
-        layout.addWidget(self.submit)
-        layout.addWidget(self.hold)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(GAP)
+        buttons.addWidget(self.submit, 1)
+        buttons.addWidget(self.hold)
+        layout.addLayout(buttons)
         return side
 
     def _connect(self) -> None:
@@ -393,12 +396,11 @@ class ShotsPage(QWidget):
             self._add_face(shot.face, text("shots.face_n", n=shot.face), None, shot)
 
     def _add_face(self, face: str, hint: str, picture: str | None, shot: Shot) -> None:
-        button = QToolButton()
+        button = named(QToolButton(), "face")
         button.setCheckable(True)
         button.setToolTip(hint)
         button.setAccessibleName(hint)
         button.setChecked(shot.face == face)
-        button.setFixedSize(_FACE_SIDE + 8, _FACE_SIDE + 8)
         if picture is None:
             button.setText(text("shots.face_any") if face == "auto" else face)
         else:

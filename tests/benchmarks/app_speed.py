@@ -1,0 +1,144 @@
+"""How fast the app is: first window, playing and stepping 1080p, ten thousand jobs, memory.
+
+    QT_QPA_PLATFORM=offscreen python tests/benchmarks/app_speed.py
+
+Makes a long-GOP 1080p25 clip; needs no daemon and starts none. Prints one JSON object.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+from PySide6.QtWidgets import QApplication
+
+from daemon.paths import Paths
+from daemon.protocol.jobs import Job, JobState, RedubSpec
+from gui.app import QUEUE, TAKES, App
+from gui.media.player import Track
+from gui.views.viewer import Mode
+
+FRAMES = 200
+JOBS = 10_000
+
+
+def make_clip(path: Path) -> Path:
+    """Write moving noise of 1920x1080 at 25 fps, one group of pictures with B-frames."""
+    noise = np.random.default_rng(1).integers(0, 255, (270, 480 + FRAMES, 3), np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        stream.options = {"g": "250", "bf": "3", "preset": "veryfast"}
+        for number in range(FRAMES):
+            part = np.ascontiguousarray(noise[:, number : number + 480])
+            frame = av.VideoFrame.from_ndarray(part, "rgb24").reformat(1920, 1080, "yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def wait(qt: QApplication, is_done: Callable[[], object]) -> float:
+    """Let the app work until something is so; return how many milliseconds that took."""
+    began = time.perf_counter()
+    while not is_done():
+        qt.processEvents()
+    return (time.perf_counter() - began) * 1000
+
+
+def wait_ms(qt: QApplication, pause_ms: int) -> None:
+    """Let the app work for a while."""
+    until = time.perf_counter() + pause_ms / 1000
+    wait(qt, lambda: time.perf_counter() > until)
+
+
+def measure_playing(qt: QApplication, app: App, clip: Path) -> dict[str, float]:
+    """Play side by side for five seconds, then step back."""
+    app.window.show_page(TAKES)
+    panel = app.takes_page.panel
+    panel.player.load({"original": Track(clip), "take": Track(clip, 1)}, rate=Fraction(25), count=FRAMES - 1)
+    wait(qt, lambda: all(panel.player.picture(name) is not None for name in ("original", "take")))
+    panel.refresh_modes()
+    panel.set_mode(Mode.SIDE)
+    panel.player.play(1)
+    shown = 0
+    began = time.perf_counter()
+    position = panel.player.position
+    while time.perf_counter() - began < 5:
+        qt.processEvents()
+        shown += panel.player.position != position
+        position = panel.player.position
+    panel.player.stop()
+    panel.player.seek(FRAMES - 20)
+    wait(
+        qt, lambda: panel.player.picture("take") is not None and panel.player.picture("original") is not None
+    )
+    steps = []
+    for _ in range(30):
+        wait_ms(qt, 100)  # ten steps a second
+        panel.player.step(-1)
+        steps.append(wait(qt, lambda: panel.player.picture("original") is not None))
+        wait(qt, lambda: panel.player.picture("take") is not None)
+    return {
+        "side_by_side_frames_shown_in_5_s": shown,
+        "frames_dropped": panel.player.dropped,
+        "step_back_ms_median": round(float(np.median(steps)), 1),
+        "step_back_ms_worst": round(max(steps), 1),
+    }
+
+
+def measure_jobs(qt: QApplication, app: App) -> dict[str, float]:
+    """Scroll through many jobs."""
+    spec = RedubSpec(source="/a.mov", voice="/a.wav", in_=0, out=100)
+    jobs = [
+        Job(
+            job_id=f"{n:08}",
+            spec=spec,
+            state=JobState.QUEUED,
+            priority=0,
+            submitted_at=0.0,
+            submitted_by="cli",
+        )
+        for n in range(JOBS)
+    ]
+    app.window.show_page(QUEUE)
+    began = time.perf_counter()
+    app.jobs.set_all(jobs)
+    filled_ms = (time.perf_counter() - began) * 1000
+    bar = app.queue_page.table.verticalScrollBar()
+    times = []
+    for value in range(0, bar.maximum(), max(1, bar.maximum() // 100)):
+        began = time.perf_counter()
+        bar.setValue(value)
+        qt.processEvents()
+        times.append((time.perf_counter() - began) * 1000)
+    return {"fill_10000_jobs_ms": round(filled_ms, 1), "scroll_ms_median": round(float(np.median(times)), 1)}
+
+
+def main() -> int:
+    """Measure everything and print it."""
+    qt = QApplication([])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        paths = Paths(*(folder / part for part in ("data", "config", "cache", "logs", "models", "takes")))
+        app = App(qt, paths, language="en")
+        app.window.show()
+        qt.processEvents()
+        since_start_s = time.time() - psutil.Process().create_time()
+        found: dict[str, float] = {"first_window_s": round(since_start_s, 2)}
+        found |= measure_playing(qt, app, make_clip(folder / "clip.mp4"))
+        found |= measure_jobs(qt, app)
+        found["memory_mb"] = round(psutil.Process().memory_info().rss / 2**20)
+        app.window.close()
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
