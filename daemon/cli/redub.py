@@ -40,6 +40,9 @@ def redub(
     crop: Annotated[
         int | None, typer.Option(metavar="PX", help="Of the wan engine: the square it works in.")
     ] = None,
+    timing: Annotated[
+        str, _choice("timing", "Of the wan engine: make every frame, or 16 a second.")
+    ] = "native",
     takes: Annotated[int, typer.Option(help="How many takes to make.")] = 1,
     seed: Annotated[int, typer.Option(help="The first take's seed.")] = 0,
     handles: Annotated[int, typer.Option(help="Frames delivered untouched on both sides.")] = 0,
@@ -81,6 +84,7 @@ def redub(
             "model": model,
             "prompt": prompt,
             "crop": crop,
+            "timing": timing,
             "takes": takes,
             "seed": seed,
             "handles": handles,

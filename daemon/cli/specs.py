@@ -13,6 +13,7 @@ from daemon.protocol.jobs import (
     JobSpec,
     Position,
     Quality,
+    Timing,
     read_json,
     spec_from_builtins,
 )
@@ -20,6 +21,7 @@ from daemon.protocol.jobs import (
 CHOICES: dict[str, tuple[str, ...]] = {
     "engine": ("auto", "rewrite", "wan"),
     "quality": get_args(Quality),
+    "timing": get_args(Timing),
     "duration_mode": get_args(DurationMode),
     "deliver": ("overlay", "baked"),
     "codec": get_args(Codec),

@@ -35,6 +35,8 @@ from wan_engine.loading.models import read_spec
 from wan_engine.pipelines.parts import Parts
 from wan_engine.pipelines.redub import Carried, Made, RedubInputs, RedubSettings, redub, redub_chunks
 from wan_engine.pipelines.redub_footage import choose_reference
+from wan_engine.pipelines.redub_plan import Chunk
+from wan_engine.pipelines.redub_timing import ModelFootage, redub_at_model_rate, timed_chunks
 from wan_engine.pipelines.settings import sampling_for
 from wan_engine.sampling.control import Control, Progress
 from wan_engine.specs import find_task
@@ -96,17 +98,27 @@ class WanEngine:
         self.notes.append(describe_quality(self._spec, self._quality, side))
         with our_errors():
             files = find_files(TASK, self._folder)
-            planned = redub_chunks(self._footage, self._settings, shot.speech.tolist())
+            planned, self._chunks = self._plan(shot)
             self._parts = _load(self._folder, side, self._lora, self._budget_gb)
             self._inputs = self._listen(shot)
         if not torch.cuda.is_available():
             made = [chunk.made for chunk in planned]
             estimate = cpu_estimate(read_spec(TASK, files.transformers[0]), side, made, self._quality)
             reporter.log(f"There is no GPU: the model will take {estimate} on this processor.")
-        start = shot.frames.start
-        self._chunks = [FrameRange(start + chunk.start, start + chunk.stop) for chunk in planned]
         self._kept = Checkpoints(shot.work / f"carried{shot.seed}", self._fingerprint())
         return self._chunks
+
+    def _plan(self, shot: Shot) -> tuple[list[Chunk], list[FrameRange]]:
+        """Return the chunks as the model makes them, and as the shot's frames."""
+        speech, start, settings = shot.speech.tolist(), shot.frames.start, self._settings
+        if self._spec.timing == "native":
+            planned = redub_chunks(self._footage, settings, speech)
+            return planned, [FrameRange(start + chunk.start, start + chunk.stop) for chunk in planned]
+        step = shot.rate / TASK.rate
+        slow = ModelFootage(self._footage, step)
+        shown = timed_chunks(self._footage, step, settings, speech)
+        planned = redub_chunks(slow, settings, slow.speech(speech))
+        return planned, [FrameRange(start + first, start + stop) for first, stop in shown]
 
     def render(self, chunk: FrameRange, reporter: Reporter) -> np.ndarray:
         """Return the chunk's crops, (n, S, S, 3) float32."""
@@ -143,7 +155,8 @@ class WanEngine:
             solver=self._quality.solver,
             seed=self._shot.seed,
         )
-        return redub(self._parts, self._inputs, sampling, self._settings, control=control, resume=resume)
+        run = redub if self._spec.timing == "native" else redub_at_model_rate
+        return run(self._parts, self._inputs, sampling, self._settings, control=control, resume=resume)
 
     def _report(self, progress: Progress, reporter: Reporter) -> None:
         """Turn steps into frames; raises when the job should stop."""

@@ -20,6 +20,7 @@ Box = tuple[float, float, float, float]
 
 DurationMode = Literal["cut_off", "silence", "loop", "bounce", "remap"]
 Quality = Literal["draft", "standard", "final"]
+Timing = Literal["native", "model"]
 Codec = Literal["prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1", "exr"]
 
 
@@ -43,10 +44,11 @@ class RedubSpec(
     voice_at: Position | None = None  # where the voice's first sample lies; None: at `in`
     rate: str | None = None  # timeline rate "24000/1001" to conform to; None: the source's own
     engine: Literal["auto", "rewrite", "wan"] = "auto"
-    quality: Quality = "standard"  # this and the next three are the wan engine's
+    quality: Quality = "standard"  # this and the next four are the wan engine's
     model: str | None = None  # folder of the weights; None: as the settings say
     prompt: str = ""  # what is seen and how it is said; empty: a general one
     crop: int | None = None  # px, side of the square the model works in; None: after the face's size
+    timing: Timing = "native"  # `model`: 16 frames a second are made, and the source's found between them
     takes: int = 1
     seed: int = 0
     handles: int = 0  # frames delivered untouched before `in` and after `out`

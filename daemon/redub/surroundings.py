@@ -15,7 +15,7 @@ from daemon.redub.region import Region, build_region
 from daemon.redub.segment import FrameRange
 from daemon.redub.source import Source
 
-BEFORE, AFTER = 80, 20  # frames at most; what a video model looks back on, and what pins its end
+BEFORE, AFTER = 120, 20  # frames at most; what a video model looks back on, and what pins its end
 
 
 def surroundings(frames: FrameRange, footage: FrameRange) -> FrameRange:

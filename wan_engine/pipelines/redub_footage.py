@@ -15,9 +15,20 @@ from torch import Tensor
 class Footage(Protocol):
     """A shot, read in pieces so that a long one need not lie in memory."""
 
-    before: int  # real frames before the range
-    count: int  # frames of the range
-    after: int  # real frames after it
+    @property
+    def before(self) -> int:
+        """Return the real frames before the range."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Return the frames of the range."""
+        ...
+
+    @property
+    def after(self) -> int:
+        """Return the real frames after it."""
+        ...
 
     def pictures(self, frames: Sequence[int]) -> Tensor:
         """Return frames [3, F, H, W], each from -before to count + after - 1."""

@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from daemon.engines.wan import WanEngine, open_wan
 from daemon.engines.wan_settings import model_side
 from daemon.engines.wan_speed import in_words
 from daemon.protocol.errors import MachineError
-from daemon.protocol.jobs import RedubSpec
+from daemon.protocol.jobs import RedubSpec, Timing
 from daemon.redub.faces import FaceTrack
 from daemon.redub.progress import SilentReporter
 from daemon.redub.region import Region
@@ -23,8 +24,8 @@ from daemon.redub.segment import FrameRange
 from wan_engine.specs import find_task
 from wan_engine.tiny import write_tiny
 
-SIDE, COUNT, FIRST = 64, 18, 30
-SPEC = RedubSpec("shot.mov", "voice.wav", FIRST, FIRST + COUNT, engine="wan", quality="draft", crop=SIDE)
+SIDE, FIRST = 64, 30
+SPEC = RedubSpec("shot.mov", "voice.wav", FIRST, FIRST + 18, engine="wan", quality="draft", crop=SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -34,34 +35,36 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def make_shot(work: Path) -> Shot:
+def make_shot(work: Path, count: int) -> Shot:
     """Return a shot of coloured squares in a light that changes, with a round mask."""
     random = np.random.default_rng(1)
-    frames, around = FrameRange(FIRST, FIRST + COUNT), FrameRange(FIRST - 10, FIRST + COUNT + 4)
+    frames, around = FrameRange(FIRST, FIRST + count), FrameRange(FIRST - 10, FIRST + count + 4)
     still = random.random((SIDE // 8, SIDE // 8, 3), np.float32).repeat(8, 0).repeat(8, 1)
     light = 0.9 + 0.1 * np.cos(np.arange(len(around), dtype=np.float32) / 5)
     pictures = still * light[:, None, None, None]
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     outline = np.stack([0.5 + 0.2 * np.cos(angle), 0.65 + 0.2 * np.sin(angle)], axis=1)
-    matrices = np.tile(np.eye(2, 3), (COUNT, 1, 1))
-    points = random.random((COUNT, 468, 3)).astype(np.float32)
-    ones = np.ones(COUNT, np.float32)
-    outlines = np.tile(outline, (COUNT, 1, 1)).astype(np.float32)
+    matrices = np.tile(np.eye(2, 3), (count, 1, 1))
+    points = random.random((count, 468, 3)).astype(np.float32)
+    ones = np.ones(count, np.float32)
+    outlines = np.tile(outline, (count, 1, 1)).astype(np.float32)
     region = Region(SIDE, frames, matrices, ones > 0, points[..., :2], ones, outlines)
     track = FaceTrack(1, np.arange(frames.start, frames.stop), points, ones, (1,))
     material = Material(frames, track, lambda frame: None, None, lambda frame: None)
-    voice = random.standard_normal(COUNT * 640).astype(np.float32) * 0.1
+    voice = random.standard_normal(count * 640).astype(np.float32) * 0.1
     return Shot(
         Fraction(25), frames, region, lambda frame: pictures[frame - around.start], material, voice, ones,
         ones > 0, 7, work, around,
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(("timing", "count"), [("native", 18), ("model", 30)])
 def test_a_chunk_made_anew_has_the_same_bytes_with_or_without_what_was_kept(
-    model: Path, tmp_path: Path
+    model: Path, tmp_path: Path, timing: Timing, count: int
 ) -> None:
-    shot, reporter = make_shot(tmp_path), SilentReporter()
-    engine = WanEngine(SPEC, model, chunk_frames=16)
+    spec = msgspec.structs.replace(SPEC, timing=timing)
+    shot, reporter = make_shot(tmp_path, count), SilentReporter()
+    engine = WanEngine(spec, model, chunk_frames=16)
     first, last = engine.prepare(shot, reporter)
     made = [engine.render(first, reporter), engine.render(last, reporter)]
     if not torch.cuda.is_available():
@@ -70,7 +73,7 @@ def test_a_chunk_made_anew_has_the_same_bytes_with_or_without_what_was_kept(
     assert np.abs(made[0][0] - shot.crop(FIRST))[outside].max() < 1e-6
     assert np.abs(made[0][0] - shot.crop(FIRST))[~outside].mean() > 0.01
     for is_lost in (False, True):
-        again = WanEngine(SPEC, model, chunk_frames=16)
+        again = WanEngine(spec, model, chunk_frames=16)
         again.prepare(shot, reporter)
         if is_lost:
             for kept in tmp_path.glob("carried*/*.chunk"):
