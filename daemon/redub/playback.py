@@ -8,7 +8,6 @@ from pathlib import Path
 import av
 import numpy as np
 from av.error import FFmpegError
-from av.error import FFmpegError
 
 from daemon.protocol.errors import MediaError
 from daemon.redub.colour import Coding, coding_of
