@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wan_engine.shapes import PATCH, Grid
 from wan_engine.specs import TransformerSpec
 from wan_engine.transformer.attention import attention
-from wan_engine.transformer.fused import Bounds, add, add_gated, norm_modulate, norm_rotate
+from wan_engine.transformer.fused import Bounds, add, add_gated, linear_gelu, norm_modulate, norm_rotate
 
 
 class KeysValues(NamedTuple):
@@ -123,14 +123,17 @@ class CrossAttention(Attention):
 
 
 class FeedForward(nn.ModuleDict):
-    """Two products with a GELU (tanh form) between them, applied in place."""
+    """Two products with a GELU (tanh form) between them."""
 
     def __init__(self, dim: int, ffn_dim: int) -> None:
         super().__init__({"0": nn.Linear(dim, ffn_dim), "2": nn.Linear(ffn_dim, dim)})
 
     def forward(self, u_BLD: Tensor) -> Tensor:
         """[B, L, D] -> [B, L, D]."""
-        return self["2"](torch.ops.aten.gelu_(self["0"](u_BLD), approximate="tanh"))
+        first = self["0"]
+        if isinstance(first, nn.Linear):
+            return self["2"](linear_gelu(u_BLD, first.weight, first.bias))
+        return self["2"](torch.ops.aten.gelu_(first(u_BLD), approximate="tanh"))  # 8-bit weights
 
 
 class Block(nn.Module):

@@ -7,15 +7,20 @@ its output once: it walks over rows in pieces that stay in the processor's cache
 neighbours.
 """
 
+import math
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.flop_counter import register_flop_formula
 
 Bounds = tuple[tuple[int, int], ...]
 """Runs of tokens [start, stop) that share a timestep; together they cover the sequence in order."""
 
 # Of float32 scratch: half a second-level cache of a common core, and of a large GPU.
 _PIECE_BYTES = {"cpu": 1 << 19, "cuda": 1 << 24}
+_PRODUCT_ROWS = 1024  # of a product in pieces: as fast as the whole, few enough for the last cache
 
 
 def norm_modulate(
@@ -38,6 +43,14 @@ def norm_rotate(
     if torch.compiler.is_compiling():
         return _norm_rotate(x_BLD, weight_D, rotation_LP2, heads, eps).to(x_BLD.dtype)
     return _norm_rotate_op(x_BLD, weight_D, rotation_LP2, heads, eps)
+
+
+def linear_gelu(x_BLD: Tensor, weight_ED: Tensor, bias_E: Tensor) -> Tensor:
+    """Return GELU(x W' + b), tanh form, [B, L, E]; what the product gives is not read again from memory.
+
+    On a GPU the activation is the product's own epilogue, on a processor it follows piece by piece.
+    """
+    return _linear_gelu_op(x_BLD, weight_ED, bias_E)
 
 
 def rotate(x_BLNK: Tensor, rotation_LP2: Tensor) -> Tensor:
@@ -131,3 +144,28 @@ def _norm_rotate_op(
 @_norm_rotate_op.register_fake
 def _(x_BLD: Tensor, weight_D: Tensor, rotation_LP2: Tensor | None, heads: int, eps: float) -> Tensor:
     return torch.empty_like(x_BLD).unflatten(-1, (heads, -1))
+
+
+@torch.library.custom_op("wan_engine::linear_gelu", mutates_args=())
+def _linear_gelu_op(x_BLD: Tensor, weight_ED: Tensor, bias_E: Tensor) -> Tensor:
+    rows_RD = x_BLD.flatten(0, -2)
+    if x_BLD.device.type == "cuda":  # where this epilogue is the tanh form; on a processor it is the other
+        y_RE = torch._addmm_activation(bias_E, rows_RD, weight_ED.t(), use_gelu=True)
+        return y_RE.unflatten(0, x_BLD.shape[:-1])
+    y_RE = x_BLD.new_empty(len(rows_RD), len(weight_ED))
+    for first in range(0, len(rows_RD), _PRODUCT_ROWS):
+        piece = y_RE[first : first + _PRODUCT_ROWS]
+        torch.addmm(bias_E, rows_RD[first : first + _PRODUCT_ROWS], weight_ED.t(), out=piece)
+        torch.ops.aten.gelu_(piece, approximate="tanh")
+    return y_RE.unflatten(0, x_BLD.shape[:-1])
+
+
+@_linear_gelu_op.register_fake
+def _(x_BLD: Tensor, weight_ED: Tensor, bias_E: Tensor) -> Tensor:
+    return x_BLD.new_empty(*x_BLD.shape[:-1], len(weight_ED))
+
+
+@register_flop_formula(torch.ops.wan_engine.linear_gelu)
+def _linear_gelu_flops(x_BLD: Any, weight_ED: Any, *_: Any, **__: Any) -> int:
+    """Return the arithmetic of the product, from the shapes of its factors."""
+    return 2 * math.prod(x_BLD) * weight_ED[0]

@@ -29,7 +29,7 @@ from wan_engine.transformer.model import Clip, Memory, Transformer
 from wan_engine.transformer.modulation import TimeTable
 from wan_engine.transformer.s2v import SpeechTransformer
 
-BLOCK_OPS, BLOCK_BYTES, OTHER_OPS = 35, 150, 40
+BLOCK_OPS, BLOCK_BYTES, OTHER_OPS = 30, 120, 40
 SPEC = SpeechTransformerSpec(
     model_type="s2v", dim=512, ffn_dim=1382, num_heads=4, num_layers=4, in_dim=16, out_dim=16, text_dim=64,
     audio_dim=32, audio_inject_layers=(0, 2),

@@ -11,7 +11,14 @@ from wan_engine.errors import SettingError
 from wan_engine.shapes import speech_tokens, token_grid
 from wan_engine.transformer import attention as attention_module
 from wan_engine.transformer.attention import attention, use_backend
-from wan_engine.transformer.fused import _norm_modulate, _norm_rotate, add_gated, norm_modulate, norm_rotate
+from wan_engine.transformer.fused import (
+    _norm_modulate,
+    _norm_rotate,
+    add_gated,
+    linear_gelu,
+    norm_modulate,
+    norm_rotate,
+)
 from wan_engine.transformer.model import Transformer, keeps_float32
 from wan_engine.transformer.modulation import cut_bounds, runs_of
 from wan_engine.transformer.rope import angles, grid_positions, rotation
@@ -57,6 +64,19 @@ def test_norm_and_rotation_in_pieces_are_the_formula() -> None:
     ours = norm_rotate(x, weight, table, heads=heads, eps=1e-6)
     torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(_norm_rotate(x, weight, table, heads, 1e-6), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_product_and_activation_in_pieces_are_the_formula(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (
+        torch.randn(shape, generator=generator).to(dtype) for shape in ((2, 700, 24), (40, 24), (40,))
+    )
+    expected = F.gelu(F.linear(x.double(), weight.double(), bias.double()), approximate="tanh")
+    found = linear_gelu(x, weight, bias)
+    assert found.dtype == dtype
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-2
+    torch.testing.assert_close(found.double(), expected, atol=tolerance, rtol=tolerance)
 
 
 def test_each_run_has_its_own_gate() -> None:
