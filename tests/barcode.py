@@ -20,7 +20,7 @@ def stamp(picture: np.ndarray, number: int) -> np.ndarray:
     marked[top - height // 16 : top] = 235
     for bit in range(BITS):
         columns = slice(bit * width // BITS, (bit + 1) * width // BITS)
-        marked[top:, columns] = 200 if number >> bit & 1 else 16
+        marked[top:, columns] = 150 if number >> bit & 1 else 16
     return marked
 
 
@@ -78,5 +78,5 @@ def read_barcode(picture: np.ndarray) -> int | None:
     for bit in range(BITS):
         edge = span // BITS // 4
         part = bars[:, low + bit * span // BITS + edge : low + (bit + 1) * span // BITS - edge]
-        number |= (part.mean() > 100) << bit
+        number |= (part.mean() > 80) << bit
     return int(number)

@@ -174,7 +174,8 @@ class Link:
         waiting, self._waiting = self._waiting, {}
         hint = "It is started again at the next request; if it ends again, run `dubwright doctor`."
         for answer in waiting.values():
-            error = {"code": "bridge.gone", "message": why, "hint": hint, "detail": self.complaints}
+            last = f" It said: {self._complaints[-1]}" if self._complaints else ""
+            error = {"code": "bridge.gone", "message": why + last, "hint": hint, "detail": self.complaints}
             answer({"type": "error", "body": error})
 
 
