@@ -15,8 +15,10 @@ from pathlib import Path
 from PySide6.QtWidgets import QApplication
 
 import daemon
+from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import RedubSpec
 from gui.app import QUEUE, SHOTS, STATUS, TAKES, App
+from gui.link import describe
 from gui.models.project import SUFFIX
 from gui.models.settings import Language, Theme
 from gui.theme import apply_theme
@@ -113,16 +115,20 @@ class Photographer:
     def _queue_some(self, spec: RedubSpec | None) -> None:
         """Have one job run and a few wait, so that the page shows both."""
         assert spec is not None
-        self.app.link.ask(lambda client: client.submit(spec))
+        self.app.link.ask(lambda client: client.submit(spec), failed=_complain)
         waiting = sum(1 for job in self.app.jobs.jobs() if job.state == "held")
         for _ in range(waiting, 3):
-            self.app.link.ask(lambda client: client.submit(spec, hold=True))
+            self.app.link.ask(lambda client: client.submit(spec, hold=True), failed=_complain)
         self.wait(lambda: sum(1 for job in self.app.jobs.jobs() if job.state == "held") >= 3)
-        self.wait(lambda: any(job.state == "running" and job.progress for job in self.app.jobs.jobs()))
+        self.wait(lambda: all(job.state != "queued" for job in self.app.jobs.jobs()), at_least_s=1.0)
 
     def _save(self, name: str) -> None:
         self.wait(lambda: True, at_least_s=0.6)
         self.app.window.grab().save(str(self._folder / f"{name}.png"))
+
+
+def _complain(info: ErrorInfo) -> None:
+    sys.stderr.write(describe(info) + "\n")
 
 
 if __name__ == "__main__":

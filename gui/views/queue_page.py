@@ -109,7 +109,7 @@ class QueuePage(QWidget):
         header = table.horizontalHeader()
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for number, width in enumerate((104, 190, 120, 78, 58, 210, 80, 104, 110)):
+        for number, width in enumerate((96, 160, 104, 74, 68, 210, 60, 96, 104)):
             table.setColumnWidth(number, width)
         header.setSectionResizeMode(PROGRESS, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(48)
