@@ -1,5 +1,6 @@
 """Every stored case of the reference, through the engine's own parts, within the tolerance it names."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,21 @@ def test_the_command_fails_when_a_tensor_is_wrong(tmp_path: Path, capsys: pytest
     assert main([str(tmp_path / "sizes.safetensors")]) == 1
     assert "FAILED" in capsys.readouterr().out
     assert main([str(source)]) == 0
+
+
+@pytest.mark.parametrize("name", ["e2e_t2v", "e2e_i2v", "e2e_ti2v"])
+def test_a_case_with_guidance_of_one_has_its_negative_velocity(name: str, tmp_path: Path) -> None:
+    source = CASES / f"{name}.safetensors"
+    if not source.exists():
+        pytest.skip(f"the reference's cases are not here ({CASES})")
+    description = json.loads(source.with_suffix(".json").read_text())
+    guidance = description["config"]["run"]["guide"]
+    description["config"]["run"]["guide"] = [1.0, 1.0] if isinstance(guidance, list) else 1.0
+    (tmp_path / source.name).symlink_to(source)
+    (tmp_path / f"{name}.json").write_text(json.dumps(description))
+    found = {line.name: line for line in compare_case(tmp_path / source.name)}
+    assert found["velocity_cond_step0"].is_ok  # the first step's velocities are those of any guidance
+    assert found["velocity_uncond_step0"].is_ok
 
 
 def test_the_command_names_a_file_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from wan_engine.errors import SettingError
 from wan_engine.parity.case import Case
-from wan_engine.parity_codecs import RUNNERS
+from wan_engine.parity.codecs import RUNNERS
 
 Runner = Callable[[Case], dict[str, Tensor]]
 

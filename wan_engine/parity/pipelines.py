@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from wan_engine.parity.case import Case, load_strictly
-from wan_engine.parity_codecs import vae_from_config
+from wan_engine.parity.codecs import vae_from_config
 from wan_engine.pipelines.image_to_video import image_to_video
 from wan_engine.pipelines.parts import Parts
 from wan_engine.pipelines.settings import Sampling
@@ -106,7 +106,7 @@ class _Seen:
     def __init__(self, case: Case) -> None:
         self._case = case
         self.tensors: dict[str, Tensor] = {}
-        self.control = Control(observe=self._keep)
+        self.control = Control(observe=self._keep, shows_unused=True)
 
     def _keep(self, name: str, tensor: Tensor) -> None:
         self.tensors[name] = tensor.clone()

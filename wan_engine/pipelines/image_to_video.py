@@ -46,7 +46,13 @@ def image_to_video(
     solver = make_solver(sampling.solver, steps=sampling.steps, shift=sampling.shift)
     with parts.experts() as experts:
         prepare = base_preparer(
-            solver.schedule, prompt, negative, shape, condition_BCfhw=condition, tokens=parts.tokens
+            solver.schedule,
+            prompt,
+            negative,
+            shape,
+            condition_BCfhw=condition,
+            tokens=parts.tokens,
+            shows_unused=control.shows_unused,
         )
         guide = Guide(experts, sampling.switch, sampling.guidance, prepare, control, branches=parts.branches)
         latent_BCfhw = denoise(latent_BCfhw, solver, guide, control=control)

@@ -50,7 +50,15 @@ def text_image_to_video(
     latent_BCfhw = put_back(draw_noise(shape, sampling.seed, parts.device), known_BCfhw)
     solver = make_solver(sampling.solver, steps=sampling.steps, shift=sampling.shift)
     with parts.experts() as experts:
-        prepare = base_preparer(solver.schedule, prompt, negative, shape, clean_frames=1, tokens=parts.tokens)
+        prepare = base_preparer(
+            solver.schedule,
+            prompt,
+            negative,
+            shape,
+            clean_frames=1,
+            tokens=parts.tokens,
+            shows_unused=control.shows_unused,
+        )
         guide = Guide(experts, sampling.switch, sampling.guidance, prepare, control, branches=parts.branches)
         latent_BCfhw = denoise(
             latent_BCfhw,

@@ -33,7 +33,14 @@ def text_to_video(
     latent_BCfhw = draw_noise(shape, sampling.seed, parts.device)
     solver = make_solver(sampling.solver, steps=sampling.steps, shift=sampling.shift)
     with parts.experts() as experts:
-        prepare = base_preparer(solver.schedule, prompt, negative, latent_BCfhw.shape, tokens=parts.tokens)
+        prepare = base_preparer(
+            solver.schedule,
+            prompt,
+            negative,
+            latent_BCfhw.shape,
+            tokens=parts.tokens,
+            shows_unused=control.shows_unused,
+        )
         guide = Guide(experts, sampling.switch, sampling.guidance, prepare, control, branches=parts.branches)
         latent_BCfhw = denoise(latent_BCfhw, solver, guide, control=control)
     return decode_video(parts.vae, latent_BCfhw, control)

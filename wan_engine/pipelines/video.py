@@ -28,6 +28,7 @@ def base_preparer(
     condition_BCfhw: Tensor | None = None,
     clean_frames: int = 0,
     tokens: ProcessGroup | None = None,
+    shows_unused: bool = False,
 ) -> Callable[[Transformer, float], Prepared]:
     """Return what prepares a network for a clip whose first `clean_frames` latent frames are given."""
     grid = token_grid(latent_shape)
@@ -43,7 +44,7 @@ def base_preparer(
             times=model.time_table([*map(float, schedule.timesteps.tolist()), CLEAN_TIMESTEP]),
             clip=split_clip(clip, tokens, num_heads=model.spec.num_heads) if tokens else clip,
             prompt=model.memory([prompt]),
-            negative=None if scale == 1 else model.memory([negative]),
+            negative=model.memory([negative]) if scale != 1 or shows_unused else None,
             rows=rows,
         )
 

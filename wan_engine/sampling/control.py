@@ -29,6 +29,9 @@ class Control:
     report: Callable[[Progress], None] | None = None
     is_cancelled: Callable[[], bool] | None = None
     observe: Callable[[str, Tensor], None] | None = None
+    shows_unused: bool = (
+        False  # compute for `observe` also the negative's velocity that guidance 1 leaves out
+    )
 
     def progress(self, progress: Progress) -> None:
         """Tell the caller, and stop when it wants so. Raises Cancelled."""

@@ -93,6 +93,13 @@ def test_guidance_of_one_is_the_prompt_alone(text_parts: Parts) -> None:
     torch.testing.assert_close(alone, nearly, atol=1e-4, rtol=1e-4)
 
 
+def test_the_velocity_that_guidance_of_one_leaves_out_can_be_seen(text_parts: Parts) -> None:
+    seen: dict[str, Tensor] = {}
+    both = make_film(text_parts, Control(observe=seen.__setitem__, shows_unused=True), guidance=1.0)
+    assert not torch.equal(seen["velocity_uncond_step1"], seen["velocity_cond_step1"])
+    torch.testing.assert_close(both, make_film(text_parts, guidance=1.0), atol=1e-4, rtol=1e-4)
+
+
 def test_a_blend_of_equal_experts_changes_nothing(text_parts: Parts) -> None:
     plain = make_film(text_parts, steps=4, guidance=3.0)
     blended = make_film(text_parts, steps=4, guidance=3.0, expert_threshold=0.0, expert_blend=50.0)
