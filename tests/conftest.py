@@ -9,7 +9,7 @@ from daemon.worker.child import ONE_BLAS_THREAD
 
 os.environ.update(ONE_BLAS_THREAD)  # as in the worker, and before NumPy is loaded
 
-from daemon.redub.mesh import MODEL_FILES, models_folder
+from daemon.faces.mesh import MODEL_FILES, models_folder
 
 MEDIA = Path(__file__).resolve().parents[2] / "shared" / "media"
 

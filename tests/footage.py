@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 
-from daemon.redub.faces import FaceTrack, FaceTracker
+from daemon.faces.tracks import FaceTrack, FaceTracker
 
 IDENTITY = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 

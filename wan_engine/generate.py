@@ -4,7 +4,7 @@
     voice.wav \\
         --prompt "She talks to the camera." --save_file out.mp4
 
-Flags that only make sense on several GPUs are accepted where one process is meant, and refused otherwise.
+On several GPUs, `torchrun --nproc_per_node 4 -m wan_engine.generate --ulysses_size 4 ...` shares every forward.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import logging
 import random
 import sys
 import time
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from wan_engine.errors import SettingError, WanError
 from wan_engine.loading.assemble import Placement, default_placement
 from wan_engine.media import VideoFile, read_picture, read_pose, read_sound
 from wan_engine.pipeline import load
+from wan_engine.processes import Processes, joined
 from wan_engine.sampling.control import Control, Progress
 from wan_engine.sampling.solver import SOLVERS
 from wan_engine.shapes import parse_size
@@ -50,19 +52,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> Path:
     """Do what the options say; return the file written. Raises WanError."""
+    with joined() as processes:
+        return _make(options, processes)
+
+
+def _make(options: argparse.Namespace, processes: Processes) -> Path:
     task = find_task(options.task)
-    _check_processes(options)
+    placement = _placement(options, processes)
     picture = read_picture(options.image) if options.image else None
     sound = read_sound(options.audio) if options.audio else None
     pose = read_pose(options.pose_video) if options.pose_video else None
-    seed = options.base_seed if options.base_seed >= 0 else random.randrange(2**31)
-    prompt = _prompt(options, seed)
+    seed = processes.agree(options.base_seed if options.base_seed >= 0 else random.randrange(2**31))
+    prompt = processes.agree(_prompt(options, seed) if processes.is_first else "")
     size = options.size or task.sizes[0]
     width, height = parse_size(size)
     pipeline = load(
         task.name,
         options.ckpt_dir,
-        placement=_placement(options),
+        placement=placement,
         size=(height, width),
         frame_count=options.infer_frames if sound is not None else options.frame_num,
     )
@@ -75,10 +82,13 @@ def run(options: argparse.Namespace) -> Path:
         picture=picture,
         sound=sound,
         pose=pose,
-        control=Control(report=_print_progress),
+        control=Control(report=_print_progress if processes.is_first else None),
         seed=seed,
         **_sampling(options, task),
     )
+    if not processes.is_first:
+        deque(video, maxlen=0)  # take part without keeping anything
+        return path
     with VideoFile(path, task.rate, sound=options.audio) as file:
         for piece_CFHW in video:
             file.write(piece_CFHW)
@@ -106,17 +116,29 @@ def _sampling(options: argparse.Namespace, task: TaskSpec) -> dict[str, Any]:
     return {key: value for key, value in named.items() if value is not None}
 
 
-def _placement(options: argparse.Namespace) -> Placement:
+def _placement(options: argparse.Namespace, processes: Processes) -> Placement:
+    if processes.count == 1 and (options.dit_fsdp or options.t5_fsdp):
+        raise SettingError(
+            "One process has nobody to share weights with.",
+            hint="Leave --dit_fsdp and --t5_fsdp out, or start several with torchrun.",
+        )
     placement = default_placement()
+    tokens, branches = processes.groups(options.ulysses_size, options.cfg_size)
     return replace(
         placement,
         dtype=torch.bfloat16 if options.convert_model_dtype else placement.dtype,
-        is_offloaded=True if options.offload_model is None else options.offload_model,
+        device=processes.device or placement.device,
+        is_offloaded=processes.count == 1 if options.offload_model is None else options.offload_model,
         is_text_on_cpu=options.t5_cpu,
         budget_gb=options.vram_budget_gb,
         quantise=options.quantise,
         loras=[_lora(text) for text in options.lora],
         prompt_cache=options.prompt_cache,
+        is_compiled=options.compile,
+        is_sharded=options.dit_fsdp,
+        is_text_sharded=options.t5_fsdp,
+        tokens=tokens,
+        branches=branches,
     )
 
 
@@ -145,14 +167,6 @@ def _prompt(options: argparse.Namespace, seed: int) -> str:
     )
     print(f"prompt: {extended}")
     return extended
-
-
-def _check_processes(options: argparse.Namespace) -> None:
-    """Refuse what needs several processes, as the public command does. Raises SettingError."""
-    if options.ulysses_size != 1 or options.dit_fsdp or options.t5_fsdp:
-        raise SettingError(
-            "This command runs one process.", hint="Leave --ulysses_size, --dit_fsdp and --t5_fsdp out."
-        )
 
 
 def _file_name(task: TaskSpec, size: str, prompt: str) -> Path:
@@ -229,9 +243,15 @@ def _add_placement_flags(parser: argparse.ArgumentParser) -> None:
     add("--quantise", choices=("int8", "fp8"), help="8-bit weights")
     add("--lora", action="append", default=[], metavar="FILE[:WEIGHT]", help="may be given several times")
     add("--prompt_cache", type=Path, help="folder for encoded prompts")
-    add("--ulysses_size", type=int, default=1)
-    add("--dit_fsdp", action="store_true")
-    add("--t5_fsdp", action="store_true")
+    add(
+        "--compile",
+        action="store_true",
+        help="let torch.compile fuse the blocks; the first step waits for it",
+    )
+    add("--ulysses_size", type=int, default=1, help="processes that share every forward's tokens")
+    add("--cfg_size", type=int, default=1, help="2: the guidance's two forwards run side by side")
+    add("--dit_fsdp", action="store_true", help="processes share the transformer's weights")
+    add("--t5_fsdp", action="store_true", help="processes share the text encoder's weights")
 
 
 def _add_prompt_flags(parser: argparse.ArgumentParser) -> None:

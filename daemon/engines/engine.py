@@ -15,10 +15,10 @@ from typing import Protocol
 
 import numpy as np
 
-from daemon.redub.faces import FaceTrack
+from daemon.faces.region import Region
+from daemon.faces.tracks import FaceTrack
+from daemon.media.segment import FrameRange
 from daemon.redub.progress import Reporter
-from daemon.redub.region import Region
-from daemon.redub.segment import FrameRange
 
 
 @dataclass(frozen=True)

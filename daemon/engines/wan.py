@@ -21,12 +21,12 @@ from daemon.engines.engine import Shot
 from daemon.engines.wan_cuts import same_shot
 from daemon.engines.wan_settings import DISTILLED, PROMPT, QUALITIES, QualitySettings, describe_quality
 from daemon.engines.wan_speed import cpu_estimate
+from daemon.faces.pose import fit_head
+from daemon.media.segment import FrameRange
 from daemon.paths import find_paths
 from daemon.protocol.errors import InternalError, MachineError, RequestError
 from daemon.protocol.jobs import RedubSpec
-from daemon.redub.pose import fit_head
 from daemon.redub.progress import Reporter
-from daemon.redub.segment import FrameRange
 from daemon.worker.checkpoint import Checkpoints
 from wan_engine.errors import CheckpointError, LoraError, MemoryShortage, NumericError, WanError
 from wan_engine.loading.assemble import Placement, default_placement, load_parts

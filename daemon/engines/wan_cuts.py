@@ -5,9 +5,9 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from daemon.media.segment import FrameRange
 from daemon.protocol.errors import MediaError
 from daemon.redub.progress import Reporter
-from daemon.redub.segment import FrameRange
 
 _SIDE = 16  # px, of the pictures that are compared
 _LEAST = 0.08  # mean difference in 0..1; a head that stays in its crop changes by a tenth of that

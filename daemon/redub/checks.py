@@ -10,7 +10,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from daemon.redub.colour import delta_e_2000, rgb_to_lab
+from daemon.media.colour import delta_e_2000, rgb_to_lab
 
 Badge = Literal["pass", "look", "fail"]
 

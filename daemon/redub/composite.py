@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from daemon.redub.colour import Coding
+from daemon.media.colour import Coding
+from daemon.media.pixels import PixelFormat
 from daemon.redub.crop import Area, area_of, covers, place, subsample
-from daemon.redub.pixels import PixelFormat
 
 _CHANGE_FLOOR = 0.75 / 255  # differences below this are resampling, not a change
 _CHANGE_FULL = 3.0 / 255

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from daemon.redub.colour import Coding
-from daemon.redub.pixels import PixelFormat
+from daemon.media.colour import Coding
+from daemon.media.pixels import PixelFormat
 
 _CHROMA_STEP = 4  # luma pixels a chroma sample covers at most (4:1:1)
 _SHRINK_WITHOUT_FILTER = 1.25  # above this many source pixels a crop pixel, the plane is averaged down first

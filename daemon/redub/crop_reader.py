@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from daemon.redub.colour import coding_of
+from daemon.faces.region import Region
+from daemon.media.colour import coding_of
+from daemon.media.segment import FrameRange
+from daemon.media.source import Frame, Source
 from daemon.redub.crop import sample_crop
-from daemon.redub.region import Region
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import Frame, Source
 
 _KEPT_BYTES = 250_000_000
 _SCALE = 65535.0

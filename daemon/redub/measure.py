@@ -6,18 +6,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from daemon.faces.landmarks import LIPS_OUTER
+from daemon.faces.mesh import FaceMesh
+from daemon.faces.region import Region
+from daemon.faces.speaker import mouth_aperture
+from daemon.media.colour import coding_of
+from daemon.media.segment import FrameRange
+from daemon.media.source import Frame, Source
 from daemon.redub.checks import Observations, lightness_change, ring_delta_e, skin_colours
-from daemon.redub.colour import coding_of
 from daemon.redub.composite import changed_area
 from daemon.redub.crop import area_of, place, sample_crop
-from daemon.redub.landmarks import LIPS_OUTER
 from daemon.redub.likeness import Likeness
-from daemon.redub.mesh import FaceMesh
 from daemon.redub.playback import Shown
-from daemon.redub.region import Region
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import Frame, Source
-from daemon.redub.speaker import mouth_aperture
 
 _VIEW_SIDE = 192  # px, of the picture of the whole face in which the mouth is measured
 _VIEW_WIDTH = 2.0  # of it, in crop sides

@@ -13,23 +13,23 @@ import numpy as np
 
 from daemon.engines.choose import crop_size_for, open_engine
 from daemon.engines.engine import Material, Shot
+from daemon.faces.region import Region, build_region, crop_size
+from daemon.faces.speaker import choose_speaker
+from daemon.faces.tracks import FaceTrack
+from daemon.media.segment import FrameRange
+from daemon.media.source import Source, SourceInfo, open_source
+from daemon.media.voice import open_voice, speech_activity
 from daemon.paths import find_paths
 from daemon.protocol.errors import MediaError, RequestError
 from daemon.protocol.jobs import CheckSpec, FacesSpec, JobSpec, ProbeSpec, RedubSpec, Take, spec_from_builtins
 from daemon.redub.crop_reader import CropReader
-from daemon.redub.faces import FaceTrack
 from daemon.redub.likeness import Likeness, learn_likeness
 from daemon.redub.plan import Plan, make_plan, resolve_range, timecode_at
 from daemon.redub.production import Stage, check_file, make_take
 from daemon.redub.progress import Reporter
-from daemon.redub.region import Region, build_region, crop_size
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import Source, SourceInfo, open_source
-from daemon.redub.speaker import choose_speaker
 from daemon.redub.surroundings import crop_around, surroundings
 from daemon.redub.survey import Survey, material_range, survey
 from daemon.redub.take import find_take, prepare_folder, take_folder_name
-from daemon.redub.voice import open_voice, speech_activity
 
 _LIKENESS_CROPS = 240
 _THUMBNAIL_SIDE = 160  # px

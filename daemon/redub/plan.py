@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from daemon.media.deliver import check_picture
+from daemon.media.segment import FrameRange, format_timecode, parse_timecode, resolve_position, sample_at
+from daemon.media.source import Source, SourceInfo
+from daemon.media.voice import ConformedVoice, Voice
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import Codec, FacesSpec, Position, RedubSpec
-from daemon.redub.deliver import check_picture
-from daemon.redub.segment import FrameRange, format_timecode, parse_timecode, resolve_position, sample_at
-from daemon.redub.source import Source, SourceInfo
-from daemon.redub.voice import ConformedVoice, Voice
 
 
 @dataclass(frozen=True)

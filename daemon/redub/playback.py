@@ -9,11 +9,11 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from daemon.media.colour import Coding, coding_of
+from daemon.media.pixels import PixelFormat
+from daemon.media.source import open_source
 from daemon.protocol.errors import MediaError
-from daemon.redub.colour import Coding, coding_of
 from daemon.redub.crop import sample_codes, sample_plane
-from daemon.redub.pixels import PixelFormat
-from daemon.redub.source import open_source
 
 
 @dataclass(frozen=True)

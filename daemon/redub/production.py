@@ -14,22 +14,22 @@ from daemon import __version__
 from daemon.engines.choose import open_engine
 from daemon.engines.engine import Engine, Shot
 from daemon.engines.rewrite.predict import predict_aperture
+from daemon.faces.mesh import FaceMesh
+from daemon.media.codecs import suffix_of
+from daemon.media.colour import coding_of
+from daemon.media.deliver import OVERLAY_PIXELS, TakeWriter, matte_pixels, open_writer
+from daemon.media.segment import FrameRange
+from daemon.media.source import Frame, Source
 from daemon.protocol.jobs import Take
 from daemon.redub.checks import judge, summarise
-from daemon.redub.codecs import suffix_of
-from daemon.redub.colour import coding_of
 from daemon.redub.composite import Patch, bake, blend_crop, overlay_planes, place_patch
 from daemon.redub.crop import Area
 from daemon.redub.crop_reader import CropReader
-from daemon.redub.deliver import OVERLAY_PIXELS, TakeWriter, matte_pixels, open_writer
 from daemon.redub.likeness import Likeness
 from daemon.redub.measure import Subject, observe
-from daemon.redub.mesh import FaceMesh
 from daemon.redub.plan import Plan, ranges_where
 from daemon.redub.playback import play
 from daemon.redub.progress import Reporter
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import Frame, Source
 from daemon.redub.take import (
     TakeFiles,
     digest,

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from daemon.faces.region import Region, build_region
+from daemon.faces.tracks import FaceTrack
+from daemon.media.segment import FrameRange
+from daemon.media.source import Source
 from daemon.redub.crop_reader import CropReader
-from daemon.redub.faces import FaceTrack
-from daemon.redub.region import Region, build_region
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import Source
 
 BEFORE, AFTER = 120, 20  # frames at most; what a video model looks back on, and what pins its end
 

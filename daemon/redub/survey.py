@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from daemon.faces.pose import crop_matrix, pose_matrix
+from daemon.faces.tracks import FaceTrack, FaceTracker
+from daemon.media.colour import Coding, coding_of
+from daemon.media.segment import FrameRange
+from daemon.media.source import Frame, Source
 from daemon.protocol.errors import MediaError
-from daemon.redub.colour import Coding, coding_of
 from daemon.redub.crop import sample_crop
-from daemon.redub.faces import FaceTrack, FaceTracker
-from daemon.redub.pose import crop_matrix, pose_matrix
 from daemon.redub.progress import Reporter
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import Frame, Source
 
 TRACKING_SIDE = 640  # px, longest side of the picture the faces are followed in
 DETAIL_SIDE = 1920  # px, of the larger picture that small faces are measured in

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from daemon.media.storage import part_of
 from daemon.protocol.errors import MachineError, RequestError
 from daemon.protocol.jobs import RedubSpec, Take
 from daemon.queue.recovery import UNFINISHED
@@ -91,11 +92,6 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise MachineError("dest.unwritable", f"Takes cannot be written to {folder}: {reason}.") from error
-
-
-def part_of(final: Path) -> Path:
-    """Return where a file lies while it is written: beside its place."""
-    return final.with_name(f"{final.name}.part")
 
 
 def note_unfinished(work: Path, files: TakeFiles) -> None:

@@ -17,14 +17,14 @@ import numpy as np
 from daemon.engines.engine import Material, Shot
 from daemon.engines.rewrite.engine import RewriteEngine
 from daemon.engines.rewrite.shape import measure, read_heads
-from daemon.redub.activity import speech_activity
-from daemon.redub.colour import coding_of
+from daemon.faces.mesh import FaceMesh
+from daemon.faces.region import build_region, crop_size
+from daemon.media.activity import speech_activity
+from daemon.media.colour import coding_of
+from daemon.media.segment import FrameRange
+from daemon.media.source import Source, open_source
 from daemon.redub.crop import sample_crop
-from daemon.redub.mesh import FaceMesh
 from daemon.redub.progress import SilentReporter
-from daemon.redub.region import build_region, crop_size
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import Source, open_source
 from daemon.redub.survey import Survey, survey
 
 CUTS = (0.5, 0.6, 2 / 3, 0.7)

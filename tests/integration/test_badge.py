@@ -7,15 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
+from daemon.media.colour import coding_of
+from daemon.media.deliver import OVERLAY_PIXELS, open_writer
+from daemon.media.segment import FrameRange
+from daemon.media.source import open_source
 from daemon.protocol.jobs import RedubSpec
-from daemon.redub.colour import coding_of
 from daemon.redub.composite import overlay_planes, place_patch
-from daemon.redub.deliver import OVERLAY_PIXELS, open_writer
 from daemon.redub.pipeline import set_stage
 from daemon.redub.production import Stage, check_file, make_take
 from daemon.redub.progress import SilentReporter
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import open_source
 
 Planes = tuple[np.ndarray, ...]
 Made = tuple[Stage, Path]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.distributed import ProcessGroup
 
 from wan_engine.audio.wav2vec2 import Wav2Vec2
 from wan_engine.errors import SettingError
@@ -21,11 +22,13 @@ from wan_engine.loading.models import (
 from wan_engine.loading.placement import Lease, borrowed, kept, parked, streamed
 from wan_engine.loading.plan import GB, Plan, make_plan, transformer_need
 from wan_engine.loading.quantise import Kind
+from wan_engine.loading.sharding import sharded
 from wan_engine.pipelines.parts import Parts
 from wan_engine.shapes import TEMPORAL_STRIDE, latent_frames, parse_size, speech_tokens, token_grid
 from wan_engine.specs import SpeechTransformerSpec, TaskSpec, TransformerSpec, find_task
 from wan_engine.text.encoder import PromptEncoder
 from wan_engine.text.tokenizer import Tokenizer
+from wan_engine.text.umt5 import UmT5Encoder
 from wan_engine.transformer.model import Transformer
 from wan_engine.vae.codec import VideoCodec
 
@@ -46,6 +49,24 @@ class Placement:
     quantise: Kind | None = None
     loras: Sequence[tuple[Path, float]] = ()  # for every transformer
     prompt_cache: Path | None = None  # folder for encoded prompts
+    is_compiled: bool = False  # let `torch.compile` fuse the blocks; the first forward waits for it
+    is_sharded: bool = False  # all processes share every transformer's blocks
+    is_text_sharded: bool = False  # and the text encoder's
+    tokens: ProcessGroup | None = None  # processes that share every forward's tokens
+    branches: ProcessGroup | None = None  # two processes that share the guidance's two forwards
+
+    def check(self) -> None:
+        """Refuse what does not go together. Raises SettingError."""
+        if self.is_sharded and (self.is_compiled or self.quantise or self.budget_gb is not None):
+            raise SettingError(
+                "Shared weights are neither compiled, nor in 8 bits, nor streamed.",
+                hint="Leave out --dit_fsdp, or --compile, --quantise and --vram_budget_gb.",
+            )
+        if self.is_text_sharded and (self.is_text_on_cpu or self.prompt_cache is not None):
+            raise SettingError(
+                "A shared text encoder is on the devices, and encodes every prompt.",
+                hint="Leave out --t5_fsdp, or --t5_cpu and --prompt_cache.",
+            )
 
 
 def default_placement() -> Placement:
@@ -68,10 +89,11 @@ def load_parts(
     Raises CheckpointError, SettingError, MemoryShortage.
     """
     placement = placement or default_placement()
+    placement.check()
     task = find_task(task_name)
     files = find_files(task, Path(folder))
     spec = read_spec(task, files.transformers[0])
-    plan = _plan(spec, task, placement, size, frame_count)
+    plan = None if placement.is_sharded else _plan(spec, task, placement, size, frame_count)
     if plan is not None:
         log.info("%s", plan.describe())
 
@@ -83,8 +105,14 @@ def load_parts(
     place = parked if placement.is_offloaded else kept
     text_device = torch.device("cpu") if placement.is_text_on_cpu else placement.device
     text_dtype = torch.bfloat16 if placement.dtype == torch.bfloat16 else torch.float32
-    text = borrowed(
-        lambda device: load_text_encoder(files.text, dtype=text_dtype, device=device), text_device
+
+    def text_encoder(device: torch.device) -> UmT5Encoder:
+        return load_text_encoder(files.text, dtype=text_dtype, device=device)
+
+    text = (
+        sharded(text_encoder, text_device, is_kept=False)
+        if placement.is_text_sharded
+        else borrowed(text_encoder, text_device)
     )
     return Parts(
         task=task,
@@ -97,6 +125,8 @@ def load_parts(
         ),
         encode_speech=_speech(files.speech, placement) if files.speech else None,
         device=placement.device,
+        tokens=placement.tokens,
+        branches=placement.branches,
     )
 
 
@@ -104,7 +134,7 @@ def _transformer_lease(
     task: TaskSpec, files: NetworkFiles, placement: Placement, plan: Plan | None
 ) -> Lease[Transformer]:
     def load(device: torch.device) -> Transformer:
-        return load_transformer(
+        model = load_transformer(
             task,
             files,
             dtype=placement.dtype,
@@ -112,7 +142,10 @@ def _transformer_lease(
             loras=placement.loras,
             quantise=placement.quantise,
         )
+        return model.compile_blocks() if placement.is_compiled else model
 
+    if placement.is_sharded:
+        return sharded(load, placement.device)
     if plan is not None and plan.is_streamed:
         return streamed(load, placement.device, plan.resident_bytes)
     return parked(load, placement.device) if placement.is_offloaded else kept(load, placement.device)

@@ -148,6 +148,10 @@ class Block(nn.Module):
         self.cross_attn = CrossAttention(spec.dim, spec.num_heads, spec.eps)
         self.ffn = FeedForward(spec.dim, spec.ffn_dim)
 
+    def remember(self, context_BSD: Tensor) -> KeysValues:
+        """Return the text's keys and values in this block."""
+        return self.cross_attn.remember(context_BSD)
+
     def forward(self, x_BLD: Tensor, modulation_R6D: Tensor, layout: Layout, text: KeysValues) -> Tensor:
         """Return the residual stream [B, L, D] one block further; the one given is overwritten."""
         shift1, scale1, gate1, shift2, scale2, gate2 = modulation_R6D.unbind(1)

@@ -141,7 +141,7 @@ class Transformer(nn.Module):
     def memory(self, text: Sequence[Tensor]) -> Memory:
         """Return what every block remembers of the prompts, one feature [l, text_dim] a sample."""
         context_BSD = self.embed_text(text)
-        return Memory([block.cross_attn.remember(context_BSD) for block in self._blocks()])
+        return Memory([block.remember(context_BSD) for block in self._blocks()])
 
     def forward(self, latent_BCfhw: Tensor, modulation: Modulation, clip: Clip, memory: Memory) -> Tensor:
         """Return the velocity [B, C, f, h, w], float32, of a noisy latent."""

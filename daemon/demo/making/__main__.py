@@ -23,7 +23,7 @@ from daemon.demo.making.shot import (
 )
 from daemon.demo.making.speech import Phoneme, Speech, speak
 from daemon.demo.making.visemes import MouthCurve, mouth_curve
-from daemon.redub.mesh import FaceMesh
+from daemon.faces.mesh import FaceMesh
 
 SHOT_TEXT = (
     "From up here, the ocean looks like polished blue marble. We move above a map of warm clouds, "

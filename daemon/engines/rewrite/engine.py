@@ -16,8 +16,8 @@ from daemon.engines.rewrite.rule import fit_rule
 from daemon.engines.rewrite.shape import influence, learn_modes, read_heads
 from daemon.engines.rewrite.units import Units, collect_units, steady_shapes, to_patch, turns_of
 from daemon.engines.rewrite.warp_only import plan_warp
+from daemon.media.segment import FrameRange
 from daemon.redub.progress import Reporter
-from daemon.redub.segment import FrameRange
 
 CHUNK_S = 1
 _MIN_UNITS = 25

@@ -1,6 +1,6 @@
 """Mouth shapes: where the points around the mouth lie in the head's own space, and numbers that sum them up.
 
-Head space (daemon/redub/pose.py): origin between the eyes, x to the picture's right, y down, z to the back,
+Head space (daemon/faces/pose.py): origin between the eyes, x to the picture's right, y down, z to the back,
 unit the distance of the outer eye corners. Letters: n frames, c controls (points around the mouth).
 """
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from daemon.redub.landmarks import CHIN, INNER_PAIRS, JAW, LIPS_INNER, LIPS_OUTER, MOUTH_CORNERS, NOSE_BASE
-from daemon.redub.pose import fit_head
+from daemon.faces.landmarks import CHIN, INNER_PAIRS, JAW, LIPS_INNER, LIPS_OUTER, MOUTH_CORNERS, NOSE_BASE
+from daemon.faces.pose import fit_head
 
 _NEAR = (
     164, 167, 165, 92, 186, 57, 43, 106, 182, 83, 18, 313, 406, 335, 273, 287, 410, 322, 391, 393,

@@ -53,8 +53,8 @@ def test_lips_are_shut_on_p_b_and_m() -> None:
 
 
 def test_the_mouth_seen_is_the_mouth_drawn() -> None:
-    mesh = pytest.importorskip("daemon.redub.mesh")
-    from daemon.redub.landmarks import EYE_OUTER, INNER_PAIRS
+    mesh = pytest.importorskip("daemon.faces.mesh")
+    from daemon.faces.landmarks import EYE_OUTER, INNER_PAIRS
 
     try:
         tracker = mesh.FaceMesh()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.redub import segment
+from daemon.media import segment
 from editor_plugin.shared.problems import PluginError
 from editor_plugin.shared.rates import STANDARD_RATES, exact_rate, format_timecode, parse_timecode, to_frame
 

@@ -15,12 +15,12 @@ from daemon.engines.engine import Material, Shot
 from daemon.engines.wan import WanEngine, open_wan
 from daemon.engines.wan_settings import model_side
 from daemon.engines.wan_speed import in_words
+from daemon.faces.region import Region
+from daemon.faces.tracks import FaceTrack
+from daemon.media.segment import FrameRange
 from daemon.protocol.errors import MachineError
 from daemon.protocol.jobs import RedubSpec, Timing
-from daemon.redub.faces import FaceTrack
 from daemon.redub.progress import SilentReporter
-from daemon.redub.region import Region
-from daemon.redub.segment import FrameRange
 from wan_engine.specs import find_task
 from wan_engine.tiny import write_tiny
 

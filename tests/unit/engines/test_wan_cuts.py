@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from daemon.engines.wan_cuts import same_shot
+from daemon.media.segment import FrameRange
 from daemon.protocol.errors import MediaError
 from daemon.redub.progress import SilentReporter
-from daemon.redub.segment import FrameRange
 
 AROUND = FrameRange(10, 60)
 

@@ -4,7 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from daemon.redub.colour import Coding, coding_of
+from daemon.media.colour import Coding, coding_of
+from daemon.media.deliver import OVERLAY_PIXELS
+from daemon.media.pixels import PixelFormat, pixel_format
+from daemon.media.tags import ColourTags
 from daemon.redub.composite import (
     add_grain,
     bake,
@@ -16,9 +19,6 @@ from daemon.redub.composite import (
     place_patch,
 )
 from daemon.redub.crop import sample_crop
-from daemon.redub.deliver import OVERLAY_PIXELS
-from daemon.redub.pixels import PixelFormat, pixel_format
-from daemon.redub.tags import ColourTags
 
 WIDTH, HEIGHT, SIZE = 322, 242, 128
 MATRIX = np.array([[1.02, 0.12, 90.3], [-0.12, 1.02, 60.7]])

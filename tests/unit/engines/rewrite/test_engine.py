@@ -9,15 +9,15 @@ import pytest
 from daemon.engines.engine import Material, Shot
 from daemon.engines.rewrite.engine import RewriteEngine
 from daemon.engines.rewrite.shape import measure
-from daemon.redub.activity import speech_activity
-from daemon.redub.colour import coding_of
+from daemon.faces.region import build_region, crop_size
+from daemon.media.activity import speech_activity
+from daemon.media.colour import coding_of
+from daemon.media.segment import FrameRange
+from daemon.media.source import open_source
+from daemon.media.voice import open_voice
 from daemon.redub.crop import sample_crop
 from daemon.redub.progress import SilentReporter
-from daemon.redub.region import build_region, crop_size
-from daemon.redub.segment import FrameRange
-from daemon.redub.source import open_source
 from daemon.redub.survey import survey
-from daemon.redub.voice import open_voice
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,115 @@
+"""The codecs a take can be delivered in: encoder, container, and the pixel formats each keeps."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from daemon.media.pixels import PixelFormat, pixel_format
+from daemon.protocol.errors import RequestError
+
+
+@dataclass(frozen=True)
+class DeliveryCodec:
+    """One row of the table."""
+
+    name: str
+    encoder: str  # FFmpeg's name
+    container: str | None  # FFmpeg's name; None: a folder of single frames
+    suffix: str
+    keeps_range: bool  # whether the file can say that its values are full range
+    options: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 4  # the same on every machine, because some encoders' bytes depend on it
+
+
+CODECS: dict[str, DeliveryCodec] = {
+    codec.name: codec
+    for codec in (
+        DeliveryCodec("prores4444", "prores_aw", "mov", ".mov", False, {"profile": "4", "vendor": "apl0"}),
+        DeliveryCodec("prores422hq", "prores_aw", "mov", ".mov", False, {"profile": "3", "vendor": "apl0"}),
+        DeliveryCodec("dnxhr_hqx", "dnxhd", "mov", ".mov", False, {"profile": "dnxhr_hqx"}),
+        # One thread: with several, x264 makes other bytes of the same pictures once in a thousand takes.
+        DeliveryCodec("h264", "libx264", "mov", ".mov", True, {"crf": "14", "preset": "fast"}, threads=1),
+        DeliveryCodec(
+            "ffv1", "ffv1", "matroska", ".mkv", True,
+            {"level": "3", "slicecrc": "1", "g": "1"},
+        ),
+        DeliveryCodec("exr", "exr", None, "", True, {"compression": "zip16"}),
+    )
+}  # fmt: skip
+
+_REPACKED = {"gbrp": "bgr0", "gbrap": "bgra"}  # the only 8-bit R'G'B' that FFV1 codes; without loss
+
+
+def suffix_of(codec: str) -> str:
+    """Return the ending of a take's name in `codec`, with its dot; "" for a folder."""
+    return find_codec(codec).suffix
+
+
+def find_codec(name: str) -> DeliveryCodec:
+    """Return a codec by name. Raises RequestError `job.invalid`."""
+    if name not in CODECS:
+        raise RequestError(
+            "job.invalid", f"There is no codec {name}.", hint=f"Choose one of {', '.join(CODECS)}."
+        )
+    return CODECS[name]
+
+
+def coded_format(codec: DeliveryCodec, pixels: PixelFormat, *, alpha: bool) -> str:
+    """Return FFmpeg's pixel format in which `codec` keeps most of `pixels`, with an alpha plane if asked for.
+
+    Raises RequestError `job.invalid` when the codec cannot hold it.
+    """
+    match codec.name:
+        case "prores4444":
+            return "yuva444p10le" if alpha else "yuv444p10le"
+        case "prores422hq" | "dnxhr_hqx" if not alpha:
+            return "yuv422p10le"
+        case "h264" if not alpha:
+            return _h264_format(pixels)
+        case "ffv1":
+            return _REPACKED.get(pixels.name, pixels.name)
+        case "exr":
+            return "gbrapf32le" if alpha or pixels.has_alpha else "gbrpf32le"
+    raise RequestError("job.invalid", f"{codec.name} cannot hold an overlay.",
+                       hint="Use prores4444 or exr, or deliver baked.")  # fmt: skip
+
+
+def _h264_format(pixels: PixelFormat) -> str:
+    if pixels.is_gray:
+        return "yuv420p"
+    if pixels.is_rgb:
+        return "yuv444p10le"
+    sampling = {(1, 1): "yuv420p", (1, 0): "yuv422p", (2, 0): "yuv422p", (2, 2): "yuv420p"}
+    name = sampling.get((pixels.log2_w, pixels.log2_h), "yuv444p")
+    return name if pixels.depth == 8 else f"{name}10le"
+
+
+def plane_format(coded: str) -> PixelFormat | None:
+    """Return the planar format to hand over for a coded one; None for floating point."""
+    if "f32" in coded:
+        return None
+    return pixel_format({packed: planar for planar, packed in _REPACKED.items()}.get(coded, coded))
+
+
+def encoder_of(codec: DeliveryCodec, coded: str, width: int) -> tuple[str, dict[str, str]]:
+    """Return the encoder and its options for a picture width.
+
+    prores_aw is three times as fast as prores_ks but refuses odd widths. It codes full alpha as 1023/1024,
+    which moves no 10-bit value by more than one.
+    """
+    if codec.encoder == "prores_aw" and width % 2:
+        return "prores_ks", {**codec.options, **({"alpha_bits": "16"} if "a" in coded[3:4] else {})}
+    return codec.encoder, dict(codec.options)
+
+
+def check_size(codec: DeliveryCodec, coded: str, width: int, height: int) -> None:
+    """Refuse picture sizes the codec has no way to code. Raises RequestError `job.invalid`."""
+    reason = None
+    if codec.name == "h264":
+        target = pixel_format(coded)
+        if width % (1 << target.log2_w) or height % (1 << target.log2_h):
+            reason = f"its {coded} pictures must have even sides"
+    if codec.name == "dnxhr_hqx" and (width < 256 or height < 120):
+        reason = "its pictures are at least 256 x 120"
+    if reason:
+        raise RequestError("job.invalid", f"{codec.name} cannot hold {width} x {height}: {reason}.",
+                           hint="Use prores422hq or ffv1, which hold any size.")  # fmt: skip
