@@ -4,7 +4,7 @@
     voice.wav \\
         --prompt "She talks to the camera." --save_file out.mp4
 
-On several GPUs, `torchrun --nproc_per_node 4 -m wan_engine.generate --ulysses_size 4 ...` shares every forward.
+On several GPUs `torchrun --nproc_per_node 4 -m wan_engine.generate --ulysses_size 4 ...` shares each forward.
 """
 
 import argparse

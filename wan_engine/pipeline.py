@@ -8,9 +8,11 @@ Pictures are uint8 [H, W, 3], sound is 16 kHz mono float32; frames come out as f
 1].
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from torch import Tensor
 
 from wan_engine.audio.wav2vec2 import SAMPLE_RATE
 from wan_engine.errors import SettingError
-from wan_engine.loading.assemble import Placement, load_parts
+from wan_engine.loading.assemble import Placement, default_placement, load_parts
 from wan_engine.pipelines.image_to_video import image_to_video
 from wan_engine.pipelines.parts import Parts
 from wan_engine.pipelines.settings import Sampling, sampling_for
@@ -28,7 +30,10 @@ from wan_engine.pipelines.text_to_video import text_to_video
 from wan_engine.pipelines.video import check_size
 from wan_engine.sampling.control import Control
 from wan_engine.shapes import check_frame_count, parse_size
+from wan_engine.shortage import budget_of, made_despite_shortage, next_smaller
 from wan_engine.text.prompt import negative_prompt
+
+log = logging.getLogger(__name__)
 
 
 def load(task: str, folder: Path | str, *, placement: Placement | None = None, **job: Any) -> "Pipeline":
@@ -36,14 +41,21 @@ def load(task: str, folder: Path | str, *, placement: Placement | None = None, *
 
     `job` may name the largest `size` (rows, columns) and `frame_count`, to plan memory by. Raises WanError.
     """
-    return Pipeline(load_parts(task, Path(folder), placement=placement, **job))
+    placement = placement or default_placement()
+    return Pipeline(
+        load_parts(task, Path(folder), placement=placement, **job),
+        placement,
+        lambda smaller: load_parts(task, Path(folder), placement=smaller, **job),
+    )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pipeline:
     """One task, ready to be called; it holds networks only while they are needed."""
 
     parts: Parts
+    placement: Placement
+    load_again: Callable[[Placement], Parts]  # elsewhere, when memory has run out
 
     def __call__(
         self,
@@ -74,9 +86,21 @@ class Pipeline:
         if task.transformer.model_type == "s2v":
             assert picture is not None, "checked above"
             assert sound is not None, "checked above"
-            yield from self._speak(texts, size, picture, sound, pose, sampling, control, speech)
-            return
-        yield self._film(texts, size, frame_count or task.frame_count, picture, sampling, control)
+            job = partial(self._speak, texts, size, picture, sound, pose, sampling, control, speech)
+        else:
+            frames = frame_count or task.frame_count
+            job = partial(self._film, texts, size, frames, picture, sampling, control)
+        budget_gb = budget_of(self.placement)
+        can_step_down = budget_gb is not None and not self.placement.has_company
+        yield from made_despite_shortage(job, self._step_down if can_step_down else None, budget_gb)
+
+    def _step_down(self) -> float:
+        """Load again into less memory, for this job and later ones; return the budget in GB."""
+        budget_gb = next_smaller(budget_of(self.placement) or 0)
+        log.warning("memory ran out; trying once more within %.1f GB", budget_gb)
+        smaller = replace(self.placement, budget_gb=budget_gb, is_offloaded=True)
+        self.parts, self.placement = self.load_again(smaller), smaller
+        return budget_gb
 
     def _film(
         self,
@@ -86,18 +110,18 @@ class Pipeline:
         picture: Tensor | None,
         sampling: Sampling,
         control: Control | None,
-    ) -> Tensor:
+    ) -> Iterator[Tensor]:
         check_frame_count(frame_count)
         width, height = parse_size(size)
         rest: dict[str, Any] = {"frame_count": frame_count, "sampling": sampling, "control": control}
         match self.parts.task.transformer.model_type:
             case "t2v":
-                return text_to_video(self.parts, *texts, width=width, height=height, **rest)
+                yield text_to_video(self.parts, *texts, width=width, height=height, **rest)
             case "i2v":
                 assert picture is not None, "checked by the caller"
-                return image_to_video(self.parts, *texts, picture, area=width * height, **rest)
+                yield image_to_video(self.parts, *texts, picture, area=width * height, **rest)
             case _:
-                return text_image_to_video(self.parts, *texts, picture, width=width, height=height, **rest)
+                yield text_image_to_video(self.parts, *texts, picture, width=width, height=height, **rest)
 
     def _speak(
         self,
@@ -112,7 +136,8 @@ class Pipeline:
     ) -> Iterator[Tensor]:
         assert self.parts.encode_speech is not None, "a speech model has an encoder of speech"
         width, height = parse_size(size)
-        is_released = speech.pop("reference_compat", False)
+        settings = dict(speech)  # a second try needs them again
+        is_released = settings.pop("reference_compat", False)
         inputs = SpeechInputs(
             prompt=texts[0],
             negative=texts[1],
@@ -121,7 +146,7 @@ class Pipeline:
             area=width * height,
             seconds=Fraction(len(sound), SAMPLE_RATE),
             pose=pose,
-            **speech,
+            **settings,
         )
         yield from speech_to_video(
             self.parts, inputs, sampling, reference_compat=is_released, control=control

@@ -61,7 +61,9 @@ class Processes:
     def _group_of(self, ranks: list[list[int]]) -> dist.ProcessGroup | None:
         """Make all groups, as every process has to, and return this one's."""
         made = [(members, dist.new_group(members)) for members in ranks]
-        return next(group for members, group in made if self.rank in members)
+        group = next(group for members, group in made if self.rank in members)
+        assert isinstance(group, dist.ProcessGroup), "this process is a member"
+        return group
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from wan_engine.errors import SettingError
 
+MOST_LATENTS = 1024  # frames in a clip: positions the released models were made with
 TEMPORAL_STRIDE = 4  # pixel frames to a latent frame, in both VAEs
 PATCH = 2  # latent rows and columns to a token
 SPEECH_DIVISOR = 64  # pixels: VAE 8, patch 2, and the packer's coarsest kernel 4 tokens wide
@@ -57,6 +58,14 @@ def check_frame_count(frame_count: int) -> None:
         below = max(1, pixel_frames(latent_frames(max(frame_count, 1))))
         raise SettingError(f"{frame_count} frames cannot be made: the count must be 4n + 1.",
                            hint=f"Use {below} or {below + TEMPORAL_STRIDE}.")  # fmt: skip
+    check_clip_length(latent_frames(frame_count))
+
+
+def check_clip_length(latents: int) -> None:
+    """Refuse a clip with more latent frames than the models have positions. Raises SettingError."""
+    if latents > MOST_LATENTS:
+        raise SettingError(f"{pixel_frames(latents)} frames in one clip are too many.",
+                           hint=f"Use {pixel_frames(MOST_LATENTS)} or fewer.")  # fmt: skip
 
 
 def token_grid(latent_shape: tuple[int, ...]) -> Grid:

@@ -55,6 +55,11 @@ class Placement:
     tokens: ProcessGroup | None = None  # processes that share every forward's tokens
     branches: ProcessGroup | None = None  # two processes that share the guidance's two forwards
 
+    @property
+    def has_company(self) -> bool:
+        """Tell whether other processes take part, which have to do as this one does."""
+        return bool(self.is_sharded or self.is_text_sharded or self.tokens or self.branches)
+
     def check(self) -> None:
         """Refuse what does not go together. Raises SettingError."""
         if self.is_sharded and (self.is_compiled or self.quantise or self.budget_gb is not None):

@@ -1,7 +1,8 @@
 """Weights shared by several devices: each holds a slice of every block and gathers the block to run it.
 
-For models larger than a card. Results are those of the whole model, bit for bit; the price is one gathering of
-all blocks in every forward. What is outside the blocks, and their modulations, is whole everywhere.
+For models larger than a card. Results are those of the whole model, bit for bit; the price is a gathering of
+every block in every forward, which computation does not hide. What is outside the blocks is whole everywhere,
+and so are their modulations. While loading, each process holds the whole model in host memory.
 Source: Zhao et al. 2023 (fully sharded data parallel), as PyTorch's `fully_shard`.
 """
 

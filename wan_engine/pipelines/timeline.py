@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from wan_engine.errors import SettingError
-from wan_engine.shapes import TEMPORAL_STRIDE
+from wan_engine.shapes import TEMPORAL_STRIDE, check_clip_length
 
 SHORTEST_CLIP = 16  # frames; a shorter rest is made with this many and cut
 RELEASED_CUT = 3  # frames the released pipeline drops from a first clip without motion
@@ -58,6 +58,7 @@ def check_clip_frames(clip_frames: int) -> None:
     if clip_frames < TEMPORAL_STRIDE or clip_frames % TEMPORAL_STRIDE:
         hint = f"Use a multiple of {TEMPORAL_STRIDE}; 80 is the released setting."
         raise SettingError(f"A clip cannot have {clip_frames} frames.", hint=hint)
+    check_clip_length(clip_frames // TEMPORAL_STRIDE)
 
 
 def shown_at(times_s: Sequence[Fraction], frames: int, rate: int) -> list[int | None]:

@@ -150,7 +150,7 @@ def _(x_BLD: Tensor, weight_D: Tensor, rotation_LP2: Tensor | None, heads: int, 
 def _linear_gelu_op(x_BLD: Tensor, weight_ED: Tensor, bias_E: Tensor) -> Tensor:
     rows_RD = x_BLD.flatten(0, -2)
     if x_BLD.device.type == "cuda":  # where this epilogue is the tanh form; on a processor it is the other
-        y_RE = torch._addmm_activation(bias_E, rows_RD, weight_ED.t(), use_gelu=True)
+        y_RE = torch.ops.aten._addmm_activation(bias_E, rows_RD, weight_ED.t(), use_gelu=True)
         return y_RE.unflatten(0, x_BLD.shape[:-1])
     y_RE = x_BLD.new_empty(len(rows_RD), len(weight_ED))
     for first in range(0, len(rows_RD), _PRODUCT_ROWS):

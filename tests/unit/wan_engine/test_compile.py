@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
+from wan_engine.loading.streaming import BlockStream
 from wan_engine.specs import TransformerSpec
 from wan_engine.transformer.model import Transformer
 
@@ -61,3 +62,16 @@ def test_compiled_blocks_agree_share_a_graph_and_move_fewer_bytes(model: Transfo
     assert counters["stats"]["unique_graphs"] <= 2
     assert not counters["graph_break"]
     assert (moved - weights) / (2560 * SPEC.dim) <= BYTES
+
+
+def test_compiled_blocks_that_are_streamed_change_no_bit(model: Transformer) -> None:
+    resident = forward(model.compile_blocks(), 4)
+    stream = BlockStream(model, torch.device("cpu"), resident_bytes=0)
+    assert stream.resident_count == 0
+    for _ in range(2):
+        stream.enter()
+        try:
+            streamed = forward(model, 4)
+        finally:
+            stream.leave()
+        assert torch.equal(streamed, resident)

@@ -105,6 +105,7 @@ def test_a_task_refuses_inputs_it_cannot_use(model: Callable[[str], Path]) -> No
         (["--task", "s2v-14B", "--image", "PICTURE", "--audio", "PICTURE"], "no sound"),
         (["--task", "s2v-14B", "--size", "100*100"], "does not make 100*100"),
         (["--task", "ti2v-5B", "--frame_num", "6"], "4n + 1"),
+        (["--task", "ti2v-5B", "--frame_num", "4097"], "too many"),
         (["--task", "t2v-A14B", "--ckpt_dir", "/nowhere"], "is no folder"),
         (["--task", "t2v-A14B", "--ulysses_size", "2"], "torchrun --nproc_per_node 2"),
         (["--task", "t2v-A14B", "--cfg_size", "3"], "two branches"),

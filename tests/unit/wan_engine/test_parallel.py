@@ -11,8 +11,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from wan_engine.errors import SettingError
+from wan_engine.loading.sharding import shard_blocks
 from wan_engine.parallel import split_clip
 from wan_engine.pipelines.parts import Parts
 from wan_engine.pipelines.settings import sampling_for
@@ -82,6 +84,19 @@ def guided(group: Any) -> Tensor:
         return guide.velocity(draw(*SHAPE, seed=9), 0, 0.6, 600)
 
 
+def sliced(group: Any) -> Tensor:
+    """Return a forward of blocks whose weights are shared when there is a group, half of them here."""
+    model, (clip, memory) = make(SPEECH), prepare(make(SPEECH))
+    whole = sum(parameter.nbytes for parameter in model.blocks.parameters())
+    if group is not None:
+        shard_blocks(model, torch.device("cpu"))
+        here = [p.to_local() if isinstance(p, DTensor) else p for p in model.blocks.parameters()]
+        assert sum(part.nbytes for part in here) < whole * (1 / dist.get_world_size() + 0.05)
+        assert isinstance(model, SpeechTransformer)
+        clip, memory = prepare(model)
+    return model(draw(*SHAPE, seed=9), model.time_table([600.0, 0.0]).at((0, 1)), clip, memory)
+
+
 def film(group: Any) -> Tensor:
     """Make a tiny film, its forwards shared when there is a group."""
     spec = replace(BASE, num_heads=4)
@@ -102,7 +117,7 @@ def str_to_text(prompt: str) -> Tensor:
     raise AssertionError(prompt)
 
 
-WORK = {"forward": forward, "guided": guided, "film": film}
+WORK = {"forward": forward, "guided": guided, "sliced": sliced, "film": film}
 
 
 def work(rank: int, ranks: int, port: int, what: str, folder: str) -> None:
@@ -126,14 +141,19 @@ def free_port() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("what", "ranks"), [("forward", 2), ("forward", 4), ("guided", 2), ("film", 2)])
+@pytest.mark.parametrize(
+    ("what", "ranks"),
+    [("forward", 2), ("forward", 4), ("guided", 2), ("sliced", 2), ("sliced", 4), ("film", 2)],
+)
 def test_processes_agree_with_one_alone(what: str, ranks: int, tmp_path: Path) -> None:
     mp.spawn(work, args=(ranks, free_port(), what, str(tmp_path)), nprocs=ranks)
     with torch.no_grad():
         expected = WORK[what](None)
     for rank in range(ranks):
         found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
-        torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-5)
+        exact = {"atol": 0.0, "rtol": 0.0}
+        rounded = {"atol": 2e-5, "rtol": 1e-5}
+        torch.testing.assert_close(found, expected, **(exact if what == "sliced" else rounded))
 
 
 def test_heads_that_do_not_divide_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,9 +45,9 @@ def test_the_released_plan_cuts_three_frames_from_a_first_clip() -> None:
     assert plan_released_clips(1, 80, is_first_cut=False)[0].first == 0
 
 
-@pytest.mark.parametrize("frames", [0, 3, 81])
-def test_a_clip_that_is_no_multiple_of_four_is_refused(frames: int) -> None:
-    with pytest.raises(SettingError, match=str(frames)):
+@pytest.mark.parametrize("frames", [0, 3, 81, 4100])
+def test_a_clip_that_is_no_multiple_of_four_or_too_long_is_refused(frames: int) -> None:
+    with pytest.raises(SettingError, match=str(frames) if frames < 4100 else "too many"):
         plan_clips(100, frames)
 
 
