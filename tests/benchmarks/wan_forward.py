@@ -23,7 +23,8 @@ from torch import Tensor
 from wan_engine.specs import SpeechTransformerSpec
 from wan_engine.transformer.audio_injector import AdaptiveNorm
 from wan_engine.transformer.blocks import Attention, Block, CrossAttention, unpatch
-from wan_engine.transformer.rope import angles, motion_positions, sinusoid, speech_positions
+from wan_engine.transformer.modulation import sinusoid
+from wan_engine.transformer.rope import angles, motion_positions, speech_positions
 from wan_engine.transformer.s2v import SpeechTransformer
 
 LATENT = (1, 16, 8, 32, 32)

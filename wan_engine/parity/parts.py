@@ -9,13 +9,13 @@ from wan_engine.parity.case import Case, load_strictly
 from wan_engine.shapes import Grid, image_latent_size, speech_size, text_image_size
 from wan_engine.transformer.audio_encoder import CausalAudioEncoder
 from wan_engine.transformer.framepack import FramePacker
-from wan_engine.transformer.fused import rotate
+from wan_engine.transformer.modulation import sinusoid
 from wan_engine.transformer.rope import (
     angles,
     grid_positions,
     motion_positions,
+    rotate,
     rotation,
-    sinusoid,
     speech_positions,
 )
 

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from wan_engine.transformer.rope import rotate
+
 Bounds = tuple[tuple[int, int], ...]
 """Runs of tokens [start, stop) that share a timestep; together they cover the sequence in order."""
 
@@ -51,14 +53,6 @@ def linear_gelu(x_BLD: Tensor, weight_ED: Tensor, bias_E: Tensor) -> Tensor:
     On a GPU the activation is the product's own epilogue, on a processor it follows piece by piece.
     """
     return _linear_gelu_op(x_BLD, weight_ED, bias_E)
-
-
-def rotate(x_BLNK: Tensor, rotation_LP2: Tensor) -> Tensor:
-    """Turn each pair of a head's channels by its token's angle, in the dtype of the table."""
-    pairs = x_BLNK.unflatten(-1, (-1, 2))
-    cosine, sine = rotation_LP2[:, None, :, :1], rotation_LP2[:, None, :, 1:]
-    sign = torch.arange(-1, 2, 2, device=sine.device)  # -1 for the real part, 1 for the imaginary one
-    return (pairs * cosine + pairs.flip(-1) * (sine * sign)).flatten(-2)
 
 
 def add_gated(x_BLD: Tensor, y_BLD: Tensor, gate_RD: Tensor, bounds: Bounds) -> Tensor:

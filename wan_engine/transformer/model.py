@@ -22,8 +22,8 @@ from wan_engine.shapes import Grid, token_grid
 from wan_engine.specs import TransformerSpec
 from wan_engine.transformer.blocks import Block, Head, KeysValues, Layout, PatchEmbedding, unpatch
 from wan_engine.transformer.fused import Bounds
-from wan_engine.transformer.modulation import SCALES, Modulation, TimeTable, cut_bounds
-from wan_engine.transformer.rope import angles, grid_positions, rotation, sinusoid
+from wan_engine.transformer.modulation import SCALES, Modulation, TimeTable, cut_bounds, sinusoid
+from wan_engine.transformer.rope import angles, grid_positions, rotation
 
 _FLOAT32_PARTS = ("time_embedding.", "time_projection.", "head.", "casual_audio_encoder.")
 _FLOAT32_ENDS = (".modulation", ".norm3.weight", ".norm3.bias")

@@ -14,7 +14,19 @@ from torch import Tensor
 
 from wan_engine.transformer.fused import Bounds
 
+SLOWEST = 10000.0  # the longest wave of a timestep, over the shortest
 SCALES = (1, 4)  # of the six rows: shift, scale, gate of attention; shift, scale, gate of the feed-forward
+
+
+def sinusoid(timesteps_T: Tensor, width: int) -> Tensor:
+    """Return the float64 sinusoids [T, width] of timesteps, cosines first.
+
+    Source: DDPM; Vaswani et al. 2017.
+    """
+    half = width // 2
+    rates = SLOWEST ** -(torch.arange(half, dtype=torch.float64, device=timesteps_T.device) / half)
+    phase = timesteps_T.double()[:, None] * rates
+    return torch.cat([phase.cos(), phase.sin()], dim=1)
 
 
 class Modulation(NamedTuple):

@@ -1,4 +1,4 @@
-"""Rotary positions in three axes, and the sinusoids of the timestep.
+"""Rotary positions in three axes: which angle each token has, and turning queries and keys by it.
 
 A head's channels are read as complex pairs (2j, 2j+1). The first pairs turn with the frame, the next with the
 row, the rest with the column of a token; axis a with n real channels turns pair j by position *
@@ -37,6 +37,14 @@ def rotation(angle_LP: Tensor) -> Tensor:
     return torch.stack([angle_LP.cos(), angle_LP.sin()], dim=-1)
 
 
+def rotate(x_BLNK: Tensor, rotation_LP2: Tensor) -> Tensor:
+    """Turn each pair of a head's channels by its token's angle, in the dtype of the table."""
+    pairs = x_BLNK.unflatten(-1, (-1, 2))
+    cosine, sine = rotation_LP2[:, None, :, :1], rotation_LP2[:, None, :, 1:]
+    sign = torch.arange(-1, 2, 2, device=sine.device)  # -1 for the real part, 1 for the imaginary one
+    return (pairs * cosine + pairs.flip(-1) * (sine * sign)).flatten(-2)
+
+
 def grid_positions(grid: Grid) -> Tensor:
     """Return the integer positions [L, 3] of a video's tokens, row-major."""
     return torch.cartesian_prod(*(torch.arange(size) for size in grid)).reshape(-1, 3)
@@ -66,17 +74,6 @@ def motion_positions(latent_shape: tuple[int, ...]) -> list[Tensor]:
         parts.append(torch.cartesian_prod(*axes).reshape(-1, 3))
         newest = oldest
     return parts
-
-
-def sinusoid(timesteps_T: Tensor, width: int) -> Tensor:
-    """Return the float64 sinusoids [T, width] of timesteps, cosines first.
-
-    Source: DDPM; Vaswani et al. 2017.
-    """
-    half = width // 2
-    rates = THETA ** -(torch.arange(half, dtype=torch.float64, device=timesteps_T.device) / half)
-    phase = timesteps_T.double()[:, None] * rates
-    return torch.cat([phase.cos(), phase.sin()], dim=1)
 
 
 def _spread(points: int, size: int) -> list[int]:

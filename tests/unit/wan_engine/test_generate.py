@@ -103,7 +103,7 @@ def test_a_task_refuses_inputs_it_cannot_use(model: Callable[[str], Path]) -> No
         (["--task", "s2v-14B", "--image", "PICTURE"], "needs a sound"),
         (["--task", "s2v-14B", "--image", "VOICE", "--audio", "VOICE"], "no picture that can be read"),
         (["--task", "s2v-14B", "--image", "PICTURE", "--audio", "PICTURE"], "no sound"),
-        (["--task", "s2v-14B", "--size", "100*100"], "does not make 100*100"),
+        (["--task", "s2v-14B", "--size", "100*100"], "does not make 100*100. Its sizes are 720*1280, "),
         (["--task", "ti2v-5B", "--frame_num", "6"], "4n + 1"),
         (["--task", "ti2v-5B", "--frame_num", "4097"], "too many"),
         (["--task", "t2v-A14B", "--ckpt_dir", "/nowhere"], "is no folder"),

@@ -1,6 +1,7 @@
 """The four pipelines on tiny networks: what comes out, what is told on the way, and how they stop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -18,7 +19,7 @@ from wan_engine.pipelines.speech_to_video import PoseVideo, SpeechInputs, speech
 from wan_engine.pipelines.text_image_to_video import text_image_to_video
 from wan_engine.pipelines.text_to_video import text_to_video
 from wan_engine.sampling.control import Control, Progress
-from wan_engine.sampling.experts import held
+from wan_engine.sampling.experts import Lease, held
 from wan_engine.specs import TASKS, TransformerSpec
 from wan_engine.transformer.model import Transformer
 from wan_engine.vae.wan21 import Wan21Config, Wan21Vae
@@ -122,6 +123,38 @@ def test_a_job_stops_between_steps(text_parts: Parts) -> None:
     with pytest.raises(Cancelled):
         make_film(text_parts, control, steps=10)
     assert len(steps) == 2
+
+
+@pytest.mark.parametrize("after", [1, 8])
+def test_a_cancelled_job_gives_every_network_back(text_parts: Parts, after: int) -> None:
+    lent: list[int] = []
+    parts = replace(
+        text_parts,
+        transformers=tuple(counted(lease, lent) for lease in text_parts.transformers),
+        vae=counted(text_parts.vae, lent),
+    )
+    told: list[Progress] = []
+    control = Control(report=told.append, is_cancelled=lambda: len(told) >= after)
+    with pytest.raises(Cancelled):
+        make_film(parts, control, steps=6)
+    assert told[-1].stage == ("denoise" if after == 1 else "decode")
+    assert lent
+    assert sum(lent) == 0
+
+
+def counted(lease: Lease[Any], lent: list[int]) -> Lease[Any]:
+    """Return the lease, noting 1 when it begins and -1 when it ends."""
+
+    @contextmanager
+    def count() -> Iterator[Any]:
+        with lease() as network:
+            lent.append(1)
+            try:
+                yield network
+            finally:
+                lent.append(-1)
+
+    return count
 
 
 def test_values_that_are_no_numbers_stop_the_job_and_name_the_step(base_spec: Any, make_model: Make) -> None:
