@@ -64,6 +64,13 @@ def test_compiled_blocks_agree_share_a_graph_and_move_fewer_bytes(model: Transfo
     assert (moved - weights) / (2560 * SPEC.dim) <= BYTES
 
 
+def test_in_float32_compiled_blocks_agree_to_rounding(make_model: Any) -> None:
+    torch._dynamo.reset()
+    model = make_model(SPEC)
+    plain, compiled = forward(model, 4), forward(model.compile_blocks(), 4)
+    assert (compiled - plain).norm() / plain.norm() < 1e-5
+
+
 def test_compiled_blocks_that_are_streamed_change_no_bit(model: Transformer) -> None:
     resident = forward(model.compile_blocks(), 4)
     stream = BlockStream(model, torch.device("cpu"), resident_bytes=0)

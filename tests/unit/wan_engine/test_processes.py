@@ -70,6 +70,18 @@ def test_processes_make_the_film_that_one_makes(tmp_path: Path) -> None:
         assert abs(together - alone).max() <= 2, name  # of 255; sums are rounded in another order
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_command_can_compile(tmp_path: Path) -> None:
+    write_tiny(tmp_path / "model", TASKS["ti2v-5B"])
+    plain = generate(tmp_path / "model", tmp_path / "plain.mp4").astype(int)
+    compiled = generate(tmp_path / "model", tmp_path / "compiled.mp4", "--compile").astype(int)
+    assert (
+        abs(compiled - plain).mean() < 0.05
+    )  # of 255: a rounding may tip a coefficient of the file's coding
+    assert abs(compiled - plain).max() <= 8
+
+
 @pytest.mark.parametrize(("tokens", "branches"), [(2, 1), (3, 2), (0, 1)])
 def test_processes_that_cannot_be_shared_out_are_refused(tokens: int, branches: int) -> None:
     with pytest.raises(SettingError, match="torchrun"):
