@@ -14,12 +14,20 @@ from daemon.paths import Paths
 from daemon.protocol import messages
 from daemon.protocol.codec import version_error
 from daemon.protocol.errors import ErrorInfo, MachineError, RequestError
-from daemon.protocol.jobs import Job, JobSpec, JobState, ProbeSpec, spec_from_builtins
+from daemon.protocol.jobs import (
+    GENERATE_PATHS,
+    GenerateSpec,
+    Job,
+    JobSpec,
+    JobState,
+    ProbeSpec,
+    spec_from_builtins,
+)
 from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION, REQUEST_NAMES, JobReply
 from daemon.queue.store import JobStore
 from daemon.worker.supervisor import Supervisor
 
-PATH_FIELDS = ("source", "voice", "dest", "take")
+PATH_FIELDS = ("source", "voice", "dest", "take", *GENERATE_PATHS)
 
 
 class Handlers:
@@ -173,8 +181,10 @@ def check_paths(spec: JobSpec) -> None:
     if isinstance(spec, ProbeSpec):
         check_paths(spec.redub)
         return
-    for name in PATH_FIELDS:
-        path = getattr(spec, name, None)
+    given = [(name, getattr(spec, name, None)) for name in PATH_FIELDS]
+    if isinstance(spec, GenerateSpec):
+        given += [("lora", path) for path in spec.lora]
+    for name, path in given:
         if path is None:
             continue
         if "\0" in path:

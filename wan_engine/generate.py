@@ -13,7 +13,8 @@ import random
 import sys
 import time
 from collections import deque
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,27 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Written:
+    """The video a job made."""
+
+    path: Path
+    frame_count: int  # 0 in a process that leaves the writing to the first one
+    rate: int
+    seed: int
+
+
 def run(options: argparse.Namespace) -> Path:
     """Do what the options say; return the file written. Raises WanError."""
     with joined() as processes:
-        return _make(options, processes)
+        written = make(options, processes, report=_print_progress)
+    if processes.is_first:
+        print(f"{written.path}: {written.frame_count} frames, seed {written.seed}")
+    return written.path
 
 
-def _make(options: argparse.Namespace, processes: Processes) -> Path:
+def make(options: argparse.Namespace, processes: Processes, *, report: Callable[[Progress], None]) -> Written:
+    """Do this process's part of what the options say. Raises WanError, and whatever `report` does to stop."""
     task = find_task(options.task)
     placement = _placement(options, processes)
     picture = read_picture(options.image) if options.image else None
@@ -82,18 +97,17 @@ def _make(options: argparse.Namespace, processes: Processes) -> Path:
         picture=picture,
         sound=sound,
         pose=pose,
-        control=Control(report=_print_progress if processes.is_first else None),
+        control=Control(report=report if processes.is_first else None),
         seed=seed,
         **_sampling(options, task),
     )
     if not processes.is_first:
         deque(video, maxlen=0)  # take part without keeping anything
-        return path
+        return Written(path, 0, task.rate, seed)
     with VideoFile(path, task.rate, sound=options.audio) as file:
         for piece_CFHW in video:
             file.write(piece_CFHW)
-    print(f"{path}: {file.frame_count} frames, seed {seed}")
-    return path
+    return Written(path, file.frame_count, task.rate, seed)
 
 
 def _sampling(options: argparse.Namespace, task: TaskSpec) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from daemon.cli import doctor, jobs, redub, service, takes, timeline
+from daemon.cli import doctor, generate, jobs, redub, service, takes, timeline
 from daemon.cli.output import is_json, print_error
 from daemon.cli.status import ExitStatus
 from daemon.protocol.errors import DubwrightError, ErrorInfo
@@ -17,7 +17,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = {**redub.COMMANDS, **timeline.COMMANDS, **jobs.COMMANDS, **takes.COMMANDS, **doctor.COMMANDS}
+COMMANDS = {
+    **redub.COMMANDS,
+    **timeline.COMMANDS,
+    **generate.COMMANDS,
+    **jobs.COMMANDS,
+    **takes.COMMANDS,
+    **doctor.COMMANDS,
+}
 SERVICE_COMMANDS = ("start", "stop", "status")
 for name, command in COMMANDS.items():
     app.command(name)(command)

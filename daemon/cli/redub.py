@@ -102,7 +102,7 @@ def redub(
     if dry_run:
         assert isinstance(spec, RedubSpec)
         spec = ProbeSpec(redub=spec)
-    return _run(spec, wait=not no_wait, as_json=as_json)
+    return run_spec(spec, wait=not no_wait, as_json=as_json)
 
 
 def submit(
@@ -115,7 +115,7 @@ def submit(
 ) -> int:
     """Put the job of a file on the queue."""
     spec = read_job_file(job_file)
-    return _run(spec, wait=wait, as_json=as_json, hold=hold, priority=priority, key=key)
+    return run_spec(spec, wait=wait, as_json=as_json, hold=hold, priority=priority, key=key)
 
 
 def faces(
@@ -126,10 +126,10 @@ def faces(
 ) -> int:
     """Find the people in a range: their ids for --face, where they are seen, a thumbnail of each."""
     spec = build_spec("faces", {"source": source, "in": position(in_), "out": position(out)})
-    return _run(spec, wait=True, as_json=as_json)
+    return run_spec(spec, wait=True, as_json=as_json)
 
 
-def _run(
+def run_spec(
     spec: JobSpec,
     *,
     wait: bool,
@@ -171,6 +171,9 @@ def print_take(take: Take) -> None:
 
 
 def _print_result(result: dict) -> None:
+    if "path" in result:
+        print_line(f"{result['path']}: {result['frames']} frames, seed {result['seed']}")
+        return
     tracks = result.get("faces")
     if tracks is None:
         print_line(msgspec.json.format(msgspec.json.encode(result)).decode())

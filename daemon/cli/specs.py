@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import (
+    GENERATE_PATHS,
     Codec,
     DurationMode,
     JobSpec,
@@ -26,7 +27,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "deliver": ("overlay", "baked"),
     "codec": get_args(Codec),
 }
-PATHS = ("source", "voice", "model", "dest", "take")
+PATHS = ("source", "voice", "model", "dest", "take", *GENERATE_PATHS)
 
 
 def position(text: str) -> Position:
@@ -69,10 +70,15 @@ def with_absolute_paths(raw: dict[str, Any]) -> dict[str, Any]:
 
     Raises RequestError `job.invalid` for a path that is not UTF-8, which no job can hold.
     """
-    found = {name: os.path.abspath(raw[name]) for name in PATHS if isinstance(raw.get(name), str)}
+    found: dict[str, Any] = {
+        name: os.path.abspath(raw[name]) for name in PATHS if isinstance(raw.get(name), str)
+    }
+    loras = raw.get("lora")  # of a generate job
+    if isinstance(loras, list):
+        found["lora"] = [os.path.abspath(path) if isinstance(path, str) else path for path in loras]
     for name, path in found.items():
-        if not _is_text(path):
-            shown = os.fsencode(path).decode("utf-8", "replace")
+        if not _is_text(str(path)):
+            shown = os.fsencode(str(path)).decode("utf-8", "replace")
             raise RequestError(
                 "job.invalid", f"The path of `{name}`, {shown}, is not UTF-8.", hint="Rename the file."
             )

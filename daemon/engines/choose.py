@@ -1,25 +1,46 @@
-"""Which engine paints a take: the one asked for, or the best one that this machine can run."""
+"""Which engine paints a take: the one asked for, or the best one that this machine can run.
+
+Also the way to the wan engine's own videos. Torch is imported when an engine that needs it is asked for.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from daemon.engines.engine import Engine
 from daemon.engines.rewrite.engine import RewriteEngine
 from daemon.engines.wan_settings import model_side
 from daemon.protocol.errors import MachineError
-from daemon.protocol.jobs import RedubSpec
+from daemon.protocol.jobs import GenerateSpec, RedubSpec
+from daemon.redub.progress import Reporter
 
 
 def open_engine(spec: RedubSpec) -> Engine:
     """Return a fresh engine for one take. Raises MachineError `engine.unavailable`."""
     if spec.engine != "wan":
         return RewriteEngine()
+    with _needs_packages("Install the extra `engine` of dubwright, or use --engine rewrite."):
+        from daemon.engines.wan import open_wan
+    return open_wan(spec)
+
+
+def generate(spec: GenerateSpec, *, work: Path, job_id: str, reporter: Reporter) -> dict[str, Any]:
+    """Make a video; return its path, frames, rate and seed. Raises as daemon/engines/wan_generate.py does."""
+    with _needs_packages("Install the extra `engine` of dubwright."):
+        from daemon.engines import wan_generate
+    return wan_generate.generate(spec, work=work, job_id=job_id, reporter=reporter)
+
+
+@contextmanager
+def _needs_packages(hint: str) -> Iterator[None]:
+    """Turn the lack of a package that only the wan engine needs into MachineError `engine.unavailable`."""
     try:
-        from daemon.engines.wan import open_wan  # it needs torch, which only this engine does
+        yield
     except ModuleNotFoundError as error:
         raise MachineError(
-            "engine.unavailable",
-            f"The wan engine needs {error.name}, which is not installed.",
-            hint="Install the extra `engine` of dubwright, or use --engine rewrite, which needs no weights.",
+            "engine.unavailable", f"The wan engine needs {error.name}, which is not installed.", hint=hint
         ) from error
-    return open_wan(spec)
 
 
 def crop_size_for(spec: RedubSpec, native: int) -> int:

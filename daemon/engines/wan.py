@@ -1,9 +1,11 @@
 """The wan engine: Wan2.2-S2V paints the mouth, through the masked re-dub of wan_engine.
 
-The one door to wan_engine and torch. Weights stay loaded from take to take and from job to job, until a job
-names others. After each chunk the frames the next one starts from are kept on disk, as floats.
+The door to wan_engine and torch (wan_generate.py is the other). Weights stay loaded from take to take and
+from job to job, until a job names others. After each chunk the frames the next one starts from are kept on
+disk, as floats.
 """
 
+import gc
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,11 +26,12 @@ from daemon.engines.wan_speed import cpu_estimate
 from daemon.faces.pose import fit_head
 from daemon.media.segment import FrameRange
 from daemon.paths import find_paths
-from daemon.protocol.errors import InternalError, MachineError, RequestError
+from daemon.protocol.errors import InternalError, MachineError, MediaError, RequestError
 from daemon.protocol.jobs import RedubSpec
 from daemon.redub.progress import Reporter
 from daemon.worker.checkpoint import Checkpoints
 from wan_engine.errors import CheckpointError, LoraError, MemoryShortage, NumericError, WanError
+from wan_engine.errors import MediaError as UnreadableMedia
 from wan_engine.loading.assemble import Placement, default_placement, load_parts
 from wan_engine.loading.folder import find_files
 from wan_engine.loading.models import read_spec
@@ -50,6 +53,7 @@ _HINT = (
     "Give the folder with --model or as `wan.model` in the settings, "
     "or use --engine rewrite, which needs no weights."
 )
+_MEMORY_HINT = "Choose a smaller --crop, set `wan.memory_gb` lower, or close other programs; then retry."
 
 
 def open_wan(spec: RedubSpec) -> "WanEngine":
@@ -242,18 +246,25 @@ def _load(folder: Path, side: int, lora: str | None, budget_gb: float | None) ->
     return load_parts(TASK.name, folder, placement=placement, size=(side, side), frame_count=CHUNK_FRAMES)
 
 
+def let_weights_go() -> None:
+    """Forget the weights that the last job kept loaded, for one that needs the room."""
+    _load.cache_clear()
+    gc.collect()
+
+
 @contextmanager
-def our_errors() -> Iterator[None]:
-    """Turn wan_engine's errors into those of the wire tree."""
+def our_errors(hint: str = _HINT, *, memory_hint: str = _MEMORY_HINT) -> Iterator[None]:
+    """Turn wan_engine's errors into those of the wire tree; `hint` goes with what is wrong with weights."""
     try:
         yield
     except MemoryShortage as error:
         raise MachineError("memory.full", error.message, hint=error.hint) from error
     except torch.OutOfMemoryError as error:
-        hint = "Choose a smaller --crop, set `wan.memory_gb` lower, or close other programs; then retry."
-        raise MachineError("memory.full", "The GPU's memory is full.", hint=hint) from error
+        raise MachineError("memory.full", "The GPU's memory is full.", hint=memory_hint) from error
     except (CheckpointError, LoraError) as error:
-        raise MachineError("engine.unavailable", str(error), hint=_HINT) from error
+        raise MachineError("engine.unavailable", str(error), hint=hint) from error
+    except UnreadableMedia as error:
+        raise MediaError("source.unreadable", error.message, hint=error.hint or None) from error
     except NumericError as error:
         raise InternalError("internal", error.message, hint=error.hint) from error
     except WanError as error:

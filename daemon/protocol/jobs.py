@@ -24,7 +24,14 @@ Timing = Literal["native", "model"]
 Codec = Literal["prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1", "exr"]
 
 
+GenerateTask = Literal["s2v-14B", "t2v-A14B", "i2v-A14B", "ti2v-5B"]
+Solver = Literal["unipc", "dpm++", "euler"]
+Weights = Literal["int8", "fp8"]
+PromptMethod = Literal["local_qwen", "dashscope", "openai"]
+PromptLanguage = Literal["zh", "en"]
+
 PROMPT_LIMIT = 2000  # characters
+VIDEO_ENDINGS = (".mp4", ".mov", ".mkv")  # of `save_file`
 
 
 class RedubSpec(
@@ -90,7 +97,52 @@ class CheckSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     take: str  # path of the take's media or of its sidecar
 
 
-JobSpec = RedubSpec | FacesSpec | ProbeSpec | CheckSpec
+class GenerateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="generate"):
+    """Make a video as `python -m wan_engine.generate` does; the fields are that command's flags.
+
+    None leaves a setting to the task. Flags for several processes are left out: a job runs in one.
+    """
+
+    ckpt_dir: str
+    task: GenerateTask = "t2v-A14B"
+    size: str | None = None  # "width*height"
+    frame_num: int | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    image: str | None = None
+    audio: str | None = None
+    pose_video: str | None = None
+    num_clip: int | None = None
+    infer_frames: int = 80
+    start_from_ref: bool = False
+    reference_compat: bool = False
+    save_file: str | None = None  # None: a name of our own in the takes folder
+    sample_solver: Solver = "unipc"
+    sample_steps: int | None = None
+    sample_shift: float | None = None
+    sample_guide_scale: float | None = None
+    base_seed: int = -1  # -1 draws one
+    expert_threshold: float | None = None
+    expert_blend: float | None = None
+    offload_model: bool | None = None
+    convert_model_dtype: bool = False
+    t5_cpu: bool = False
+    vram_budget_gb: float | None = None  # None: `wan.memory_gb` of the settings
+    quantise: Weights | None = None
+    lora: list[str] = []  # "FILE" or "FILE:WEIGHT"
+    prompt_cache: str | None = None
+    compile: bool = False
+    use_prompt_extend: bool = False
+    prompt_extend_method: PromptMethod = "local_qwen"
+    prompt_extend_model: str | None = None
+    prompt_extend_url: str | None = None
+    prompt_extend_target_lang: PromptLanguage = "zh"
+
+
+GENERATE_PATHS = ("ckpt_dir", "image", "audio", "pose_video", "save_file", "prompt_cache")
+"""Those of its fields that are paths; `lora` is a list of them."""
+
+JobSpec = RedubSpec | FacesSpec | ProbeSpec | CheckSpec | GenerateSpec
 
 
 class JobState(StrEnum):
@@ -162,7 +214,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress | None = None
     error: ErrorInfo | None = None
     takes: list[Take] = []
-    result: dict[str, Any] | None = None  # of faces and probe jobs
+    result: dict[str, Any] | None = None  # of every job but a redub
 
 
 def decode_spec(data: bytes) -> JobSpec:
@@ -203,6 +255,9 @@ def check_spec(spec: JobSpec) -> None:
         return
     if isinstance(spec, CheckSpec):
         return
+    if isinstance(spec, GenerateSpec):
+        _check_generate(spec)
+        return
     if isinstance(spec.in_, int) and isinstance(spec.out, int) and spec.out <= spec.in_:
         raise RequestError("range.empty", f"The range {spec.in_} to {spec.out} holds no frame.")
     if isinstance(spec, FacesSpec):
@@ -225,12 +280,25 @@ def check_spec(spec: JobSpec) -> None:
         )
 
 
+def _check_generate(spec: GenerateSpec) -> None:
+    if not -1 <= spec.base_seed < 2**63:
+        raise RequestError(
+            "job.invalid", f"`base_seed` is {spec.base_seed}; it must be from -1 to {2**63 - 1}."
+        )
+    if spec.save_file is not None and not spec.save_file.lower().endswith(VIDEO_ENDINGS):
+        endings = ", ".join(VIDEO_ENDINGS)
+        raise RequestError(
+            "job.invalid", f"`save_file` is {spec.save_file}; its name must end with one of {endings}."
+        )
+
+
 def _refuse_unknown_fields(raw: dict[str, Any]) -> None:
     kinds: dict[str, type[msgspec.Struct]] = {
         "redub": RedubSpec,
         "faces": FacesSpec,
         "probe": ProbeSpec,
         "check": CheckSpec,
+        "generate": GenerateSpec,
     }
     kind = kinds.get(str(raw["kind"]))
     if kind is None:

@@ -17,7 +17,18 @@ PROTOCOL_VERSION = 1
 OLDEST_VERSION = 1
 """The oldest version this side still understands."""
 
-FEATURES = ("checks", "faces", "hold", "idempotency_keys", "job_log", "pause", "probe", "reorder", "verdicts")
+FEATURES = (
+    "checks",
+    "faces",
+    "generate",
+    "hold",
+    "idempotency_keys",
+    "job_log",
+    "pause",
+    "probe",
+    "reorder",
+    "verdicts",
+)
 """What this daemon can do beyond submit, watch and cancel; a client asks before it relies on one."""
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]

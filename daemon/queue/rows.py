@@ -7,6 +7,7 @@ import msgspec
 
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import (
+    GenerateSpec,
     Job,
     JobSpec,
     JobState,
@@ -79,5 +80,5 @@ def job_from(values: Sequence[Any], takes: list[Take], progress: Progress | None
 
 
 def role_of(spec: JobSpec) -> str:
-    """Return which kind of worker runs a spec. A look at a shot never waits behind a long redub."""
-    return "engine" if isinstance(spec, RedubSpec) else "inspect"
+    """Return which kind of worker runs a spec. A look at a shot never waits behind what takes long."""
+    return "engine" if isinstance(spec, RedubSpec | GenerateSpec) else "inspect"

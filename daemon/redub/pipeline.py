@@ -1,4 +1,4 @@
-"""Run a job in the worker: re-dub a range, list the faces in one, or check a request."""
+"""Run a job in the worker: re-dub a range, list the faces in one, check a request, or generate a video."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from daemon.engines.choose import crop_size_for, open_engine
+from daemon.engines.choose import crop_size_for, generate, open_engine
 from daemon.engines.engine import Material, Shot
 from daemon.faces.region import Region, build_region, crop_size
 from daemon.faces.speaker import choose_speaker
@@ -21,7 +21,16 @@ from daemon.media.source import Source, SourceInfo, open_source
 from daemon.media.voice import open_voice, speech_activity
 from daemon.paths import find_paths
 from daemon.protocol.errors import MediaError, RequestError
-from daemon.protocol.jobs import CheckSpec, FacesSpec, JobSpec, ProbeSpec, RedubSpec, Take, spec_from_builtins
+from daemon.protocol.jobs import (
+    CheckSpec,
+    FacesSpec,
+    GenerateSpec,
+    JobSpec,
+    ProbeSpec,
+    RedubSpec,
+    Take,
+    spec_from_builtins,
+)
 from daemon.redub.crop_reader import CropReader
 from daemon.redub.likeness import Likeness, learn_likeness
 from daemon.redub.plan import Plan, make_plan, resolve_range, timecode_at
@@ -59,6 +68,8 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Jo
             return JobResult(result=probe(spec.redub, reporter=reporter))
         case CheckSpec():
             return JobResult(result=check(spec.take, work=work, reporter=reporter))
+        case GenerateSpec():
+            return JobResult(result=generate(spec, work=work, job_id=job_id, reporter=reporter))
 
 
 def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> list[Take]:

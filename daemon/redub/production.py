@@ -120,7 +120,7 @@ def deliver(
         return  # encoded by an attempt that died before its checks were done
     reporter.stage("deliver", len(plan.delivered))
     is_overlay = plan.spec.deliver == "overlay"
-    note_unfinished(stage.shot.work, files)
+    note_unfinished(stage.shot.work, files.media, files.matte)
     with ExitStack() as undo:
         writer = open_writer(
             files.media,

@@ -94,7 +94,7 @@ def prepare_folder(folder: Path) -> None:
         raise MachineError("dest.unwritable", f"Takes cannot be written to {folder}: {reason}.") from error
 
 
-def note_unfinished(work: Path, files: TakeFiles) -> None:
+def note_unfinished(work: Path, *finals: Path | None) -> None:
     """Write down in a job's work folder what is about to be begun in the user's folder.
 
     A process killed in the middle leaves it there; whoever deletes the work folder deletes it first
@@ -102,7 +102,7 @@ def note_unfinished(work: Path, files: TakeFiles) -> None:
     """
     note = work / UNFINISHED
     known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else []
-    begun = [str(part_of(final)) for final in (files.media, files.matte) if final is not None]
+    begun = [str(part_of(final)) for final in finals if final is not None]
     part = note.with_suffix(".part")
     part.write_text(json.dumps(sorted({*known, *begun})), encoding="utf-8")
     part.replace(note)
