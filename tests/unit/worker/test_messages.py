@@ -15,7 +15,7 @@ SPEC = RedubSpec(
 
 def test_messages_come_through_a_pipe_in_order() -> None:
     near, far = os.pipe()
-    sent = [Run("job", 2, SPEC, "/work/job"), Stop("job", 2)]
+    sent = [Run("job", 2, SPEC, "/jobs/job"), Stop("job", 2)]
     with os.fdopen(far, "wb") as writer:
         for message in sent:
             write_message(writer, message)
