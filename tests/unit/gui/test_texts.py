@@ -10,7 +10,7 @@ from gui.texts import CHINESE, ENGLISH
 _CODE = "\n".join(
     path.read_text(encoding="utf-8")
     for path in Path(gui.__file__).parent.rglob("*.py")
-    if path.name != "texts.py"
+    if path.parent.name != "texts"
 )
 _USED = set(re.findall(r'"([a-z]+\.[a-z_0-9]+)"', _CODE)) - {"app.json"}
 
