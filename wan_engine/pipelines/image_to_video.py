@@ -7,10 +7,8 @@ from wan_engine.errors import SettingError
 from wan_engine.pipelines.parts import Parts, draw_noise
 from wan_engine.pipelines.pictures import check_picture, first_frame_video
 from wan_engine.pipelines.settings import Sampling
-from wan_engine.pipelines.video import base_preparer, decode_video, encode_video
+from wan_engine.pipelines.video import encode_video, make_video
 from wan_engine.sampling.control import Control
-from wan_engine.sampling.denoise import Guide, denoise
-from wan_engine.sampling.solver import make_solver
 from wan_engine.shapes import TEMPORAL_STRIDE, check_frame_count, image_latent_size, latent_frames
 
 
@@ -42,21 +40,10 @@ def image_to_video(
     )
 
     shape = (1, parts.task.transformer.out_dim, latent_frames(frame_count), h, w)
-    latent_BCfhw = draw_noise(shape, sampling.seed, parts.device)
-    solver = make_solver(sampling.solver, steps=sampling.steps, shift=sampling.shift)
-    with parts.experts() as experts:
-        prepare = base_preparer(
-            solver.schedule,
-            prompt,
-            negative,
-            shape,
-            condition_BCfhw=condition,
-            tokens=parts.tokens,
-            shows_unused=control.shows_unused,
-        )
-        guide = Guide(experts, sampling.switch, sampling.guidance, prepare, control, branches=parts.branches)
-        latent_BCfhw = denoise(latent_BCfhw, solver, guide, control=control)
-    return decode_video(parts.vae, latent_BCfhw, control)
+    noise_BCfhw = draw_noise(shape, sampling.seed, parts.device)
+    return make_video(
+        parts, noise_BCfhw, prompt, negative, sampling=sampling, control=control, condition_BCfhw=condition
+    )
 
 
 def _condition(parts: Parts, video_BCFHW: Tensor, control: Control) -> Tensor:

@@ -10,10 +10,8 @@ from wan_engine.pipelines.parts import Parts, draw_noise
 from wan_engine.pipelines.pictures import check_picture, filling_video
 from wan_engine.pipelines.settings import Sampling
 from wan_engine.pipelines.text_to_video import text_to_video
-from wan_engine.pipelines.video import base_preparer, decode_video, encode_video
+from wan_engine.pipelines.video import encode_video, make_video
 from wan_engine.sampling.control import Control
-from wan_engine.sampling.denoise import Guide, denoise
-from wan_engine.sampling.solver import make_solver
 from wan_engine.shapes import check_frame_count, latent_frames, text_image_size
 
 
@@ -47,27 +45,17 @@ def text_image_to_video(
     known_BCfhw = encode_video(parts.vae, filling_video(picture_HWC, height, width), control).to(parts.device)
 
     shape = (1, known_BCfhw.shape[1], latent_frames(frame_count), *known_BCfhw.shape[3:])
-    latent_BCfhw = put_back(draw_noise(shape, sampling.seed, parts.device), known_BCfhw)
-    solver = make_solver(sampling.solver, steps=sampling.steps, shift=sampling.shift)
-    with parts.experts() as experts:
-        prepare = base_preparer(
-            solver.schedule,
-            prompt,
-            negative,
-            shape,
-            clean_frames=1,
-            tokens=parts.tokens,
-            shows_unused=control.shows_unused,
-        )
-        guide = Guide(experts, sampling.switch, sampling.guidance, prepare, control, branches=parts.branches)
-        latent_BCfhw = denoise(
-            latent_BCfhw,
-            solver,
-            guide,
-            control=control,
-            after_step=lambda latent: put_back(latent, known_BCfhw),
-        )
-    return decode_video(parts.vae, latent_BCfhw, control)
+    noise_BCfhw = draw_noise(shape, sampling.seed, parts.device)
+    return make_video(
+        parts,
+        put_back(noise_BCfhw, known_BCfhw),
+        prompt,
+        negative,
+        sampling=sampling,
+        control=control,
+        clean_frames=1,
+        after_step=lambda latent: put_back(latent, known_BCfhw),
+    )
 
 
 def put_back(latent_BCfhw: Tensor, known_BCfhw: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the three tasks without speech share: preparing a network for a clip, and decoding the result."""
+"""What the three tasks without speech share: from a noisy latent to a video, and the steps of that."""
 
 from collections.abc import Callable
 
@@ -7,16 +7,53 @@ from torch.distributed import ProcessGroup
 
 from wan_engine.errors import SettingError
 from wan_engine.parallel import split_clip
+from wan_engine.pipelines.parts import Parts
+from wan_engine.pipelines.settings import Sampling
 from wan_engine.sampling.control import Control, Progress
-from wan_engine.sampling.denoise import Prepared
+from wan_engine.sampling.denoise import Guide, Prepared, denoise
 from wan_engine.sampling.experts import Lease
 from wan_engine.sampling.schedule import Schedule
+from wan_engine.sampling.solver import make_solver
 from wan_engine.shapes import pixel_frames, token_grid
 from wan_engine.specs import TaskSpec
 from wan_engine.transformer.model import Transformer
 from wan_engine.vae.codec import VideoCodec
 
 CLEAN_TIMESTEP = 0.0  # of tokens that are given, not made
+
+
+def make_video(
+    parts: Parts,
+    noise_BCfhw: Tensor,
+    prompt: Tensor,
+    negative: Tensor,
+    *,
+    sampling: Sampling,
+    control: Control,
+    condition_BCfhw: Tensor | None = None,
+    clean_frames: int = 0,
+    after_step: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """Denoise a latent and decode it: a video [3, F, H, W] in [-1, 1].
+
+    `condition_BCfhw` is shown to the network beside the latent; the first `clean_frames` latent frames are
+    given ones, which `after_step` puts back. Raises NumericError, Cancelled.
+    """
+    solver = make_solver(sampling.solver, steps=sampling.steps, shift=sampling.shift)
+    with parts.experts() as experts:
+        prepare = base_preparer(
+            solver.schedule,
+            prompt,
+            negative,
+            noise_BCfhw.shape,
+            condition_BCfhw=condition_BCfhw,
+            clean_frames=clean_frames,
+            tokens=parts.tokens,
+            shows_unused=control.shows_unused,
+        )
+        guide = Guide(experts, sampling.switch, sampling.guidance, prepare, control, branches=parts.branches)
+        latent_BCfhw = denoise(noise_BCfhw, solver, guide, control=control, after_step=after_step)
+    return decode_video(parts.vae, latent_BCfhw, control)
 
 
 def base_preparer(
