@@ -56,6 +56,13 @@ def mono_float(frame: AudioFrame) -> np.ndarray:
     return planes.mean(axis=0, dtype=np.float32)
 
 
+def open_sound(path: Path) -> InputContainer:
+    """Open a file that may refer to no other one. Raises FFmpegError, OSError, UnicodeError."""
+    return av.open(
+        str(path.absolute()), "r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
+    )
+
+
 def read_mono(
     path: Path, frames: FrameRange, rate: Fraction, sample_rate: int, *, start_s: Fraction
 ) -> np.ndarray:
@@ -66,15 +73,10 @@ def read_mono(
     """
     start, stop = (sample_at(frame, rate, sample_rate) for frame in (frames.start, frames.stop))
     out = np.zeros(stop - start, np.float32)
-    with av.open(
-        str(path.absolute()), metadata_errors="replace", container_options={"protocol_whitelist": "file"}
-    ) as container:
+    with open_sound(path) as container:
         stream = choose_sound(container)
         if stream is None or not stream.codec_context.sample_rate:
             return out
-        for other in container.streams:
-            if other is not stream:
-                other.discard = Discard.all
         _fill(out, container, stream, start, sample_rate, start_s)
     return out
 
@@ -97,7 +99,7 @@ def _fill(
     resampler = soxr.ResampleStream(native, sample_rate, 1, dtype="float32", quality="HQ")
     done = first - start
     for piece in _contiguous(
-        _decode(container, stream), native, first_native + round(start_s * native), wanted
+        decode_sound(container, stream), native, first_native + round(start_s * native), wanted
     ):
         done = _put(out, resampler.resample_chunk(piece), done)
         if done >= len(out):
@@ -122,7 +124,11 @@ def _seek(container: InputContainer, stream: AudioStream, time_s: Fraction) -> N
         container.seek(0)  # raw streams cannot seek by time; decode from their start
 
 
-def _decode(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+def decode_sound(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """Yield what can be decoded of one stream; a damaged packet is left out, as players do."""
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
     packets = container.demux(stream)
     while True:
         try:

@@ -6,16 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Discard
 
-from daemon.media.sound import choose_sound
+from daemon.media.sound import choose_sound, decode_sound, open_sound
 from daemon.media.storage import map_write_errors
 from daemon.protocol.errors import MediaError
 
@@ -55,36 +51,14 @@ def load_voice(path: Path) -> tuple[VoiceInfo, np.ndarray]:
     if path.is_dir():
         raise MediaError("voice.unreadable", f"{path} is a folder, not a sound file.")
     try:
-        with _open(path) as container, tempfile.TemporaryFile() as file:
+        with open_sound(path) as container, tempfile.TemporaryFile() as file:
             stream = choose_sound(container)
             if stream is None:
                 raise MediaError("voice.unreadable", f"{path} holds no sound that can be decoded.")
-            return _spool(_decode(container, stream), file, path)
+            return _spool(decode_sound(container, stream), file, path)
     except (FFmpegError, OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError("voice.unreadable", f"{path} cannot be read as sound: {reason}.") from error
-
-
-def _open(path: Path) -> InputContainer:
-    return av.open(
-        str(path.absolute()), "r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
-    )
-
-
-def _decode(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """Yield what can be decoded; a damaged packet is left out, as players do."""
-    for other in container.streams:
-        if other is not stream:
-            other.discard = Discard.all
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            yield from packet.decode()
-        except FFmpegError:
-            continue
 
 
 def _spool(frames: Iterator[AudioFrame], file: IO[bytes], path: Path) -> tuple[VoiceInfo, np.ndarray]:
