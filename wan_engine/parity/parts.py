@@ -66,7 +66,7 @@ def run_audio_encoder(case: Case) -> dict[str, Tensor]:
         key = name.removeprefix("features_")
         outputs[f"local_{key}"], outputs[f"global_{key}"] = local, _ = encoder(features)
         silence = case.outputs.get("local_zero")
-        if silence is not None and len(local[0]) == len(silence[0]):  # the case does not say which it silenced
+        if silence is not None and len(local[0]) == len(silence[0]):  # the case does not say which
             outputs["local_zero"], outputs["global_zero"] = encoder(features * 0)
     return outputs
 
