@@ -1,9 +1,10 @@
 """The masked re-dub: new mouths for a voice in a shot that exists, chunk after chunk.
 
-Speech-to-video as released makes a whole new shot from a still. Here the shot is there: the frames before a
-chunk are its motion, its own latents are kept outside the mask at every step (redub_blend.py), frames after
-the range pin its end, and what is delivered is composited onto the source. Between chunks the composited
-frames go on as motion, as floats. Networks and their maths are those of speech_to_video.py.
+Speech-to-video as released makes a whole new shot from a still. Here the shot is there: it is encoded once,
+behind the frames before it; the frames before a chunk are its motion, its own latents are kept outside the
+mask at every step (redub_blend.py), frames after the range pin its end, and what is delivered is composited
+onto the source. Between chunks the composited frames go on as motion, as floats. Networks and their maths are
+those of speech_to_video.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,10 +16,12 @@ from torch import Tensor
 
 from wan_engine.audio.buckets import sample_features
 from wan_engine.errors import SettingError
+from wan_engine.kept import Keeper, kept
 from wan_engine.pipelines.parts import Parts, draw_noise
-from wan_engine.pipelines.redub_blend import KnownSolver, anchor_colour, blend, latent_mask, start_latent
+from wan_engine.pipelines.redub_blend import KnownSolver, blend, latent_mask, start_latent
 from wan_engine.pipelines.redub_footage import Footage, chunk_masks, chunk_pictures, motion_before
 from wan_engine.pipelines.redub_guide import RedubGuide, RedubPrepared
+from wan_engine.pipelines.redub_match import anchor_colour, match_sharpness
 from wan_engine.pipelines.redub_plan import Chunk, plan_chunks
 from wan_engine.pipelines.settings import Sampling
 from wan_engine.pipelines.video import CLEAN_TIMESTEP, encode_video
@@ -26,7 +29,7 @@ from wan_engine.sampling.control import Control, Progress
 from wan_engine.sampling.denoise import denoise
 from wan_engine.sampling.schedule import Schedule
 from wan_engine.sampling.solver import make_solver
-from wan_engine.shapes import SPEECH_DIVISOR, latent_frames, pixel_frames
+from wan_engine.shapes import SPEECH_DIVISOR, TEMPORAL_STRIDE, latent_frames, pixel_frames
 from wan_engine.specs import SpeechTransformerSpec
 from wan_engine.transformer.model import Memory, Transformer
 from wan_engine.transformer.modulation import TimeTable
@@ -44,6 +47,7 @@ class RedubInputs:
     features_JTC: Tensor  # hidden states of the speech model, 50 a second, from the range's first frame on
     rate: Fraction  # frames a second of the footage
     speech: Sequence[float] | None = None  # how much each frame of the range belongs to speech
+    keeper: Keeper | None = None  # of the source's latents, for other takes of it
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class RedubSettings:
     text_guidance: float | None = None  # None: as the audio's
     guidance_until: float = 0.0  # below this sigma the network is asked once a step
     has_context: bool = True  # False: as released, without the frames before the range
-    is_anchored: bool = True  # colours are held to the ring around the mask
+    is_anchored: bool = True  # colours and sharpness are held to the ring around the mask
 
 
 @dataclass(frozen=True)
@@ -119,20 +123,30 @@ class _RedubJob:
 
     def run(self, resume: Carried | None) -> Iterator[Made]:
         """Make chunk after chunk."""
-        reference_BCfhw = self._encode(self.inputs.reference_CHW[None, :, None], self.control)
+        reference_CHW, keeper = self.inputs.reference_CHW, self.inputs.keeper
+        reference_BCfhw = kept(
+            keeper, "reference", lambda: self._encode(reference_CHW[None, :, None], self.control)
+        ).to(self.parts.device)
+        source_BCfhw = kept(keeper, "source", self._encode_source)
         carried = resume or Carried(0, self._opening(), torch.zeros(3, 0, *self.size))
         for index in range(carried.index, len(self.chunks)):
-            made = self._make(self.chunks[index], carried, reference_BCfhw)
+            made = self._make(self.chunks[index], carried, reference_BCfhw, source_BCfhw)
             carried = made.carried
             yield made
 
-    def _make(self, chunk: Chunk, carried: Carried, reference_BCfhw: Tensor) -> Made:
+    def _make(self, chunk: Chunk, carried: Carried, reference_BCfhw: Tensor, source_BCfhw: Tensor) -> Made:
         footage, index = self.inputs.footage, carried.index
         control = self.control.named(f"chunk{index}_")
         source_CFHW = chunk_pictures(footage, chunk.start, chunk.made)
         masks_FHW = chunk_masks(footage, chunk.start, chunk.made)
         has_motion = self.settings.has_context or index > 0
-        before_BCfhw, known_BCfhw = self._encode_chunk(carried.motion_CFHW, source_CFHW, control)
+        motion_latents = latent_frames(self._motion_frames)
+        first = motion_latents + chunk.start // TEMPORAL_STRIDE
+        known_BCfhw = source_BCfhw[:, :, first : first + chunk.made // TEMPORAL_STRIDE].to(self.parts.device)
+        if index == 0:
+            before_BCfhw = source_BCfhw[:, :, :motion_latents].to(self.parts.device)
+        else:
+            before_BCfhw = self._encode(carried.motion_CFHW[None], control)
         latent_BCfhw = self._denoise(
             chunk,
             index,
@@ -145,6 +159,7 @@ class _RedubJob:
         prefix_BCfhw = before_BCfhw if has_motion else reference_BCfhw
         made_CFHW = self._decode(index, chunk, prefix_BCfhw, latent_BCfhw, control)
         if self.settings.is_anchored:
+            made_CFHW = match_sharpness(made_CFHW, source_CFHW, masks_FHW)
             made_CFHW = anchor_colour(made_CFHW, source_CFHW, masks_FHW)
         composited_CFHW = blend(source_CFHW.float(), made_CFHW, masks_FHW)
         return self._deliver(chunk, carried, composited_CFHW)
@@ -176,14 +191,24 @@ class _RedubJob:
         assert isinstance(spec, SpeechTransformerSpec)
         return spec.motion_frames
 
-    def _encode_chunk(
-        self, motion_CFHW: Tensor, source_CFHW: Tensor, control: Control
-    ) -> tuple[Tensor, Tensor]:
-        """Return the latents of the frames before a chunk and of its source frames, encoded as one video."""
-        video_BCFHW = torch.cat([motion_CFHW, source_CFHW.float()], dim=1)[None]
-        whole_BCfhw = self._encode(video_BCFHW, control)
-        before = latent_frames(self._motion_frames)
-        return whole_BCfhw[:, :, :before], whole_BCfhw[:, :, before:]
+    def _encode_source(self) -> Tensor:
+        """Return the latents of the frames before the range and of all that the chunks make, as one video."""
+        last = self.chunks[-1]
+        total = last.start + last.made
+        latents, count = [], latent_frames(self._motion_frames) + total // TEMPORAL_STRIDE
+        with self.parts.vae() as codec:
+            for latent_BCfhw in codec.encode_pieces(self._source_pieces(total)):
+                latents.append(latent_BCfhw.float().cpu())
+                self.control.progress(Progress("encode", len(latents), count))
+        return torch.cat(latents, dim=2)
+
+    def _source_pieces(self, total: int) -> Iterator[Tensor]:
+        """Yield the source as the autoencoder takes it in: a frame, then four at a time."""
+        opening_BCFHW = self._opening()[None]
+        yield opening_BCFHW[:, :, :1]
+        yield from opening_BCFHW[:, :, 1:].split(TEMPORAL_STRIDE, dim=2)
+        for start in range(0, total, TEMPORAL_STRIDE):
+            yield chunk_pictures(self.inputs.footage, start, TEMPORAL_STRIDE)[None].float()
 
     def _denoise(
         self,

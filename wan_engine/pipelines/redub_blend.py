@@ -17,10 +17,6 @@ from wan_engine.sampling.schedule import Schedule
 from wan_engine.sampling.solver import Solver
 from wan_engine.shapes import TEMPORAL_STRIDE
 
-RING_SHARE = 1 / 16  # of the frame's side: how far around the mask colours are compared
-RING_PIXELS = 64  # fewer say nothing
-GAIN_RANGE = (0.8, 1.25)  # of the anchored contrast; more is another picture, not a cast
-
 
 @dataclass
 class KnownSolver:
@@ -76,28 +72,3 @@ def latent_mask(mask_FHW: Tensor, stride: int, *, grow: int = 0) -> Tensor:
 def start_latent(known_BCfhw: Tensor, noise_BCfhw: Tensor, sigma: float, *, skipped: int) -> Tensor:
     """Return the latent the first step is given: noise, or the source with noise when steps are skipped."""
     return torch.lerp(known_BCfhw, noise_BCfhw, sigma) if skipped else noise_BCfhw
-
-
-def anchor_colour(made_CFHW: Tensor, source_CFHW: Tensor, mask_FHW: Tensor) -> Tensor:
-    """Give a chunk the source's mean and contrast, measured on the ring of source pixels around the mask.
-
-    The ring is not the model's to change, so a difference there is what autoencoder and model did to the
-    whole picture.
-    """
-    reach = max(1, round(min(mask_FHW.shape[1:]) * RING_SHARE))
-    near_FHW = F.max_pool2d(mask_FHW[None].float(), 2 * reach + 1, stride=1, padding=reach)[0]
-    ring_FHW = ((near_FHW > 0) & (mask_FHW <= 0)).to(made_CFHW)
-    if ring_FHW.sum() < RING_PIXELS:
-        return made_CFHW
-    made_mean, made_spread = _mean_and_spread(made_CFHW, ring_FHW)
-    mean, spread = _mean_and_spread(source_CFHW.to(made_CFHW), ring_FHW)
-    gain = (spread / made_spread.clamp(min=1e-3)).clamp(*GAIN_RANGE)
-    return ((made_CFHW - made_mean) * gain + mean).clamp(-1, 1)
-
-
-def _mean_and_spread(video_CFHW: Tensor, weight_FHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each channel's weighted mean and standard deviation, [C, 1, 1, 1]."""
-    total = weight_FHW.sum()
-    mean = (video_CFHW * weight_FHW).sum((1, 2, 3), keepdim=True) / total
-    variance = ((video_CFHW - mean).square() * weight_FHW).sum((1, 2, 3), keepdim=True) / total
-    return mean, variance.sqrt()

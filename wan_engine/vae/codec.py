@@ -4,7 +4,7 @@ The first frame is a chunk of its own (it is a latent of its own), then every fo
 Chunks bound the memory; any chunk size computes the same numbers.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -54,11 +54,19 @@ class VideoCodec(nn.Module):
     ) -> Iterator[Tensor]:
         """Yield normalised latents as they are made: the first alone, then `latents_per_chunk` at a time."""
         check_video(video_BCFHW, self.spatial_stride)
-        stream, latents = Stream(), latent_frames(video_BCFHW.shape[2])
-        for start, stop in chunk_bounds(latents, latents_per_chunk):
-            frames = video_BCFHW[:, :, max(0, pixel_frames(start)) : pixel_frames(stop)]
+        bounds = chunk_bounds(latent_frames(video_BCFHW.shape[2]), latents_per_chunk)
+        pieces = (
+            video_BCFHW[:, :, max(0, pixel_frames(start)) : pixel_frames(stop)] for start, stop in bounds
+        )
+        yield from self.encode_pieces(pieces, tile=tile)
+
+    def encode_pieces(self, pieces: Iterable[Tensor], *, tile: int | None = None) -> Iterator[Tensor]:
+        """Yield the normalised latents of a video in pieces: its first frame, then 4n at a time."""
+        stream = Stream()
+        for piece_BCFHW in pieces:
             with torch.no_grad():
-                moments = self.conv1(self.encoder(self._enter(frames), stream, tile or self.tile), stream)
+                entered = self._enter(piece_BCFHW)
+                moments = self.conv1(self.encoder(entered, stream, tile or self.tile), stream)
                 latent = self._normalise(moments.chunk(2, dim=1)[0])
             stream.advance()
             yield latent

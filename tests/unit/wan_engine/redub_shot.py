@@ -1,7 +1,7 @@
 """A shot to re-dub, small networks to do it with, and a stand-in whose answer is known."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
@@ -111,6 +111,21 @@ class Listener(SpeechTransformer):
         return self.noise_BCfhw - picture_BCfhw
 
 
+@dataclass
+class Notebook:
+    """A Keeper in memory (wan_engine.kept)."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def load(self, name: str) -> Tensor | None:
+        """Return what was kept."""
+        return self.tensors.get(name)
+
+    def save(self, name: str, value: Tensor) -> None:
+        """Keep it."""
+        self.tensors[name] = value
+
+
 class ReadableCodec:
     """A stand-in: a latent's first four channels are its four frames in grey, eight pixels to one."""
 
@@ -120,6 +135,12 @@ class ReadableCodec:
         grey_BFHW = torch.cat([grey_BFHW[:, :1].expand(-1, 3, -1, -1), grey_BFHW], dim=1)
         latent_BCfhw = grey_BFHW.unflatten(1, (-1, 4)).transpose(1, 2)
         return torch.nn.functional.pad(latent_BCfhw, (0, 0, 0, 0, 0, 0, 0, 12))
+
+    def encode_pieces(self, pieces: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the latents of a video in pieces."""
+        for index, piece_BCFHW in enumerate(pieces):
+            whole_BCfhw = self.encode(piece_BCFHW if index == 0 else piece_BCFHW[:, :, [0, *range(4)]])
+            yield whole_BCfhw[:, :, -1:]
 
     def decode_chunks(self, latent_BCfhw: Tensor) -> Iterator[Tensor]:
         """Yield the first frame alone, then four a latent."""

@@ -1,5 +1,6 @@
 """The masked re-dub: what is known stays, what is heard moves the mouth when it is heard, runs resume."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -12,6 +13,7 @@ from tests.unit.wan_engine.redub_shot import (
     RATE,
     SIDE,
     SPEC,
+    Notebook,
     make_inputs,
     make_shot,
     sampling,
@@ -26,6 +28,7 @@ from wan_engine.pipelines.redub_footage import HeldFootage, motion_before
 from wan_engine.pipelines.speech_to_video import SpeechInputs, speech_to_video
 from wan_engine.sampling.control import Control, Progress
 from wan_engine.sampling.solver import SOLVERS
+from wan_engine.vae.codec import VideoCodec
 
 PARTS = tiny_parts()
 SHORT = RedubSettings(chunk_frames=16)
@@ -102,6 +105,30 @@ def test_outside_the_mask_the_source_is_untouched_and_a_seed_changes_only_the_mo
     assert torch.equal(one[outside], source_of(footage)[outside])
     assert torch.equal(other[outside], source_of(footage)[outside])
     assert (one - other).abs()[~outside].mean() > 0.01
+
+
+def test_another_take_of_a_source_encodes_nothing_of_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts, encoded = tiny_parts(has_real_vae=True), [0]
+    encode = VideoCodec.encode_pieces
+
+    def counted(self: VideoCodec, pieces: Iterable[Tensor], **settings: Any) -> Iterator[Tensor]:
+        for latent in encode(self, pieces, **settings):
+            encoded[0] += latent.shape[2]
+            yield latent
+
+    monkeypatch.setattr(VideoCodec, "encode_pieces", counted)
+    footage, latents = make_shot(before=80, count=24, after=8), []
+    inputs = make_inputs(footage, keeper=Notebook())
+    settings = replace(SHORT, chunk_frames=16)
+    for seed in (1, 2):
+        encoded[0] = 0
+        chunks = list(redub(parts, inputs, sampling(seed=seed), settings))
+        latents.append(encoded[0])
+    motion, borders = 19, len(chunks) - 1  # what was composited before a border is new in each take
+    assert borders == 1
+    assert latents == [1 + motion + (chunks[0].stop + 16) // 4 + borders * motion, borders * motion]
+    alone = list(redub(parts, make_inputs(footage), sampling(seed=2), settings))
+    assert torch.equal(whole(chunks), whole(alone))
 
 
 @pytest.mark.parametrize("overlap", [0, 4])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.wan_engine.redub_shot import SIDE, make_shot
-from wan_engine.pipelines.redub_blend import anchor_colour, blend, latent_mask
+from wan_engine.pipelines.redub_blend import blend, latent_mask
 from wan_engine.pipelines.redub_footage import (
     choose_reference,
     chunk_masks,
@@ -14,6 +14,7 @@ from wan_engine.pipelines.redub_footage import (
     motion_before,
     reflected,
 )
+from wan_engine.pipelines.redub_match import anchor_colour, match_sharpness
 from wan_engine.pipelines.redub_plan import plan_chunks
 
 
@@ -88,6 +89,22 @@ def test_a_cast_over_the_whole_chunk_is_taken_out() -> None:
     assert torch.allclose(anchor_colour(cast, source, masks), source, atol=2e-3)
     nothing = torch.zeros_like(masks)
     assert torch.equal(anchor_colour(cast, source, nothing), cast)
+
+
+def test_detail_that_was_lost_or_added_is_matched_to_the_source_and_grain_is_no_detail() -> None:
+    random = torch.Generator().manual_seed(0)
+    clean = torch.rand(3, 4, SIDE, SIDE, generator=random) * 0.5
+    grain = 0.02 * torch.randn(clean.shape, generator=random)
+    masks = torch.zeros(4, SIDE, SIDE)
+    masks[:, 20:40, 20:40] = 1
+    detail = clean - torch.nn.functional.avg_pool2d(clean, 3, 1, 1)
+    for strength in (0.6, 1.5):
+        made = clean + (strength - 1) * detail
+        matched = match_sharpness(made, clean + grain, masks)
+        left, was = ((video - clean)[..., 20:40, 20:40].abs().mean() for video in (matched, made))
+        assert left < 0.3 * was
+    unlike = torch.rand(clean.shape, generator=random)
+    assert torch.equal(match_sharpness(unlike, clean, masks), unlike)
 
 
 @pytest.mark.parametrize(("frontality", "best"), [([1, 1, 1], 1), ([1, 0.2, 0.9], 2)])
