@@ -90,6 +90,10 @@ ERRORS: dict[str, ErrorKind] = {
     "job.not_found": ErrorKind(RequestError, "List the jobs with `dubwright jobs`."),
     "job.wrong_state": ErrorKind(RequestError, "See the job's state with `dubwright jobs`."),
     "job.cancelled": ErrorKind(RequestError, "Start it again with `dubwright retry`."),
+    "schedule.invalid": ErrorKind(
+        RequestError, "Write times of day like 22:00-06:30, to the minute, with commas between several."
+    ),
+    "report.not_found": ErrorKind(RequestError, "Reports are written when a window of the schedule closes."),
     "take.not_found": ErrorKind(RequestError, "List the takes with `dubwright takes`."),
     "range.empty": ErrorKind(
         RequestError, "Give an out-point after the in-point; the out-point is exclusive."
@@ -101,6 +105,8 @@ ERRORS: dict[str, ErrorKind] = {
     "boxes.invalid": ErrorKind(
         RequestError, "Give one [x0, y0, x1, y1] or null for each frame of the range."
     ),
+    "models.unknown": ErrorKind(RequestError, "List the tasks with `dubwright models list`."),
+    "models.not_found": ErrorKind(RequestError, "Name the folder or file that holds a model's files."),
     # Media.
     "source.missing": ErrorKind(MediaError, "Check the path, or relink the clip."),
     "source.unreadable": ErrorKind(
@@ -130,6 +136,10 @@ ERRORS: dict[str, ErrorKind] = {
     ),
     "engine.unavailable": ErrorKind(MachineError, "Use --engine rewrite, which needs no weights."),
     "models.missing": ErrorKind(MachineError, "Run `python3 installer install` to fetch the face models."),
+    "models.unreachable": ErrorKind(
+        MachineError, "Check the network; or bring the files and use `dubwright models import` or `unpack`."
+    ),
+    "models.damaged": ErrorKind(MachineError, "Run `dubwright models get TASK`; whole files are kept."),
     "daemon.running": ErrorKind(
         MachineError, "Use the daemon that runs, or stop it with `dubwright daemon stop`."
     ),
@@ -145,6 +155,7 @@ ERRORS: dict[str, ErrorKind] = {
         MachineError, "Update Dubwright, or set DUBWRIGHT_HOME to another folder."
     ),
     # Ours.
+    "worker.hung": ErrorKind(InternalError, "Run `dubwright retry`; if it happens again, send the log."),
     "worker.died": ErrorKind(InternalError, "Run `dubwright retry`; if it happens again, send the log."),
     "internal": ErrorKind(InternalError, "This is a fault in Dubwright; please send the log."),
 }

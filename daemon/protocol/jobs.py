@@ -5,6 +5,7 @@ A spec is strict: a key we do not know is an error, because ignoring it would ma
 """
 
 import difflib
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -30,8 +31,52 @@ Weights = Literal["int8", "fp8"]
 PromptMethod = Literal["local_qwen", "dashscope", "openai"]
 PromptLanguage = Literal["zh", "en"]
 
+LIMITS: dict[str, tuple[float, float, int]] = {
+    "takes": (1, 64, 1),
+    "seed": (0, 2**63 - 1, 1),
+    "handles": (0, 100_000, 1),
+    "crop": (128, 768, 64),
+    "steps": (1, 100, 1),
+    "chunk": (16, 120, 4),  # beyond 120 frames the model's positions meet that of its reference
+    "overlap": (0, 112, 4),
+    "strength": (0, 1, 1),
+    "audio_guidance": (0, 20, 1),
+    "text_guidance": (0, 20, 1),
+    "guidance_until": (0, 1, 1),
+}
+"""Least and most that a field may be, and what it must be a multiple of."""
+
 PROMPT_LIMIT = 2000  # characters
 VIDEO_ENDINGS = (".mp4", ".mov", ".mkv")  # of `save_file`
+
+
+class PaintOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"in_": "in"}):
+    """A polygon in which nothing may change: a hand, a microphone."""
+
+    points: list[
+        tuple[float, float]
+    ]  # x, y in pixels of the upright picture; even-odd where it crosses itself
+    in_: Position | None = None  # from this frame on; None: from the range's first
+    out: Position | None = None  # up to but not including this frame; None: to the range's end
+
+
+class MaskSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the matte differs from the one that is found. Lengths are in widths of the face."""
+
+    grow: float = 0.0  # its outline further out; below 0: further in
+    feather: float = 0.0  # a softer edge
+    shift: tuple[float, float] = (0.0, 0.0)  # to the right and down, as the upright face has them
+    paint_out: list[PaintOut] = []
+
+
+MASK_LIMITS: dict[str, tuple[float, float]] = {
+    "grow": (-0.2, 0.2),
+    "feather": (0.0, 0.2),
+    "shift": (-0.2, 0.2),
+}
+"""The least and the most of each, in widths of the face."""
+
+PAINT_LIMITS = {"polygons": 256, "points": 2000}  # polygons of a mask, points of each
 
 
 class RedubSpec(
@@ -51,21 +96,48 @@ class RedubSpec(
     voice_at: Position | None = None  # where the voice's first sample lies; None: at `in`
     rate: str | None = None  # timeline rate "24000/1001" to conform to; None: the source's own
     engine: Literal["auto", "rewrite", "wan"] = "auto"
-    quality: Quality = "standard"  # this and the next four are the wan engine's
+    quality: Quality = "standard"  # this and the next ones up to `draft` are the wan engine's
     model: str | None = None  # folder of the weights; None: as the settings say
     prompt: str = ""  # what is seen and how it is said; empty: a general one
     crop: int | None = None  # px, side of the square the model works in; None: after the face's size
+    smaller_crop: bool = False  # whether it may be made smaller when memory runs out
     timing: Timing = "native"  # `model`: 16 frames a second are made, and the source's found between them
+    steps: int | None = None  # of sampling; None: as many as the quality has
+    chunk: int = 80  # frames made at a time, a multiple of 4
+    overlap: int = 0  # frames that two chunks both make, faded from one to the other; a multiple of 4
+    strength: float = 1.0  # below 1 the mouth is made from the source's own, with that much noise
+    audio_guidance: float | None = None  # how strongly the voice drives the mouth; None: the model's own
+    text_guidance: float | None = None  # how strongly the prompt does; None: as the voice
+    guidance_until: float = 0.0  # noise level, 0 to 1, below which nothing is guided
+    draft: str | None = None  # id of the draft take that this is the final of
     takes: int = 1
     seed: int = 0
     handles: int = 0  # frames delivered untouched before `in` and after `out`
     face: str = "auto"  # "auto", a track id, or "X,Y" in the picture at `in`
     boxes: list[Box | None] | None = None  # one a frame of [in, out); null leaves the frame alone
     leave_alone: list[tuple[Position, Position]] = []
+    mask: MaskSpec | None = None  # None: as it is found
     duration_mode: DurationMode = "silence"
     deliver: Literal["overlay", "baked"] = "overlay"
     codec: Codec | None = None  # None: prores4444 for an overlay, prores422hq for a baked clip
     matte: bool = False  # also write the matte as a clip of its own
+    dest: str | None = None  # None: the takes folder of the data directory
+
+
+class SpeakSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="speak"):
+    """Make a new shot of the person in `picture` speaking with `voice`, as Wan2.2-S2V was released to."""
+
+    picture: str
+    voice: str
+    prompt: str = ""  # what is seen and how it is said; empty: a general one
+    model: str | None = None  # folder of the weights; None: as the settings say
+    quality: Quality = "standard"
+    size: str | None = None  # "width*height", whose area is kept; the picture gives the aspect
+    pose: str | None = None  # a video of poses to follow
+    from_picture: bool = False  # begin with the picture itself
+    chunk: int = 80  # frames made at a time, a multiple of 4
+    takes: int = 1
+    seed: int = 0
     dest: str | None = None  # None: the takes folder of the data directory
 
 
@@ -80,6 +152,23 @@ class FacesSpec(
     """Find the people in `[in, out)` of `source`: their ids, where they are seen, a thumbnail of each."""
 
     source: str
+    in_: Position
+    out: Position
+    rate: str | None = None
+
+
+class AlignSpec(
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    tag_field="kind",
+    tag="align",
+    rename={"in_": "in"},
+):
+    """Find where `voice` lies under `[in, out)` of `source`, going by the source's own sound."""
+
+    source: str
+    voice: str
     in_: Position
     out: Position
     rate: str | None = None
@@ -121,7 +210,7 @@ class GenerateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
     sample_steps: int | None = None
     sample_shift: float | None = None
     sample_guide_scale: float | None = None
-    base_seed: int = -1  # -1 draws one
+    base_seed: int = -1  # -1: one of the job's own
     expert_threshold: float | None = None
     expert_blend: float | None = None
     offload_model: bool | None = None
@@ -142,7 +231,7 @@ class GenerateSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_
 GENERATE_PATHS = ("ckpt_dir", "image", "audio", "pose_video", "save_file", "prompt_cache")
 """Those of its fields that are paths; `lora` is a list of them."""
 
-JobSpec = RedubSpec | FacesSpec | ProbeSpec | CheckSpec | GenerateSpec
+JobSpec = RedubSpec | FacesSpec | AlignSpec | ProbeSpec | CheckSpec | GenerateSpec | SpeakSpec
 
 
 class JobState(StrEnum):
@@ -161,8 +250,15 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.HELD, JobState.PAUSED, JobState.CANCELLED}),
     JobState.HELD: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     JobState.RUNNING: frozenset(
-        {JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.PAUSED, JobState.QUEUED}
-    ),  # QUEUED: its worker or server died
+        {
+            JobState.DONE,
+            JobState.FAILED,
+            JobState.CANCELLED,
+            JobState.PAUSED,
+            JobState.HELD,
+            JobState.QUEUED,
+        }
+    ),  # QUEUED: its worker or server died, or it gave way; HELD: it was to, or its window closed
     JobState.PAUSED: frozenset({JobState.QUEUED, JobState.CANCELLED}),
     JobState.DONE: frozenset(),
     JobState.FAILED: frozenset({JobState.QUEUED}),
@@ -186,6 +282,7 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
     badge: Literal["pass", "look", "fail"]
     checks: dict[str, Any]  # as in the sidecar; daemon/redub/checks.py names the figures
     matte: str | None = None
+    quality: Quality | None = None  # of the wan engine's: a draft may be made again as a final
     verdict: Literal["none", "accepted", "rejected"] = "none"
 
 
@@ -215,6 +312,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorInfo | None = None
     takes: list[Take] = []
     result: dict[str, Any] | None = None  # of every job but a redub
+    tonight: bool = False  # it waits for the windows of the schedule
+    deadline: float | None = None  # seconds since the epoch
 
 
 def decode_spec(data: bytes) -> JobSpec:
@@ -258,25 +357,72 @@ def check_spec(spec: JobSpec) -> None:
     if isinstance(spec, GenerateSpec):
         _check_generate(spec)
         return
+    if isinstance(spec, SpeakSpec):
+        _check_limits(spec, ("takes", "seed", "chunk"))
+        _check_prompt(spec.prompt)
+        return
     if isinstance(spec.in_, int) and isinstance(spec.out, int) and spec.out <= spec.in_:
         raise RequestError("range.empty", f"The range {spec.in_} to {spec.out} holds no frame.")
-    if isinstance(spec, FacesSpec):
+    if isinstance(spec, FacesSpec | AlignSpec):
         return
-    for name, low, high in (("takes", 1, 64), ("handles", 0, 100_000), ("seed", 0, 2**63 - 1)):
-        value = getattr(spec, name)
-        if not low <= value <= high:
-            raise RequestError("job.invalid", f"`{name}` is {value}; it must be from {low} to {high}.")
-    if spec.crop is not None and (spec.crop % 64 or not 128 <= spec.crop <= 768):
+    _check_limits(spec, LIMITS)
+    if spec.mask is not None:
+        _check_mask(spec.mask)
+    if spec.overlap > spec.chunk - 8:
         raise RequestError(
-            "job.invalid", f"`crop` is {spec.crop}; it must be a multiple of 64 from 128 to 768."
+            "job.invalid",
+            f"`overlap` is {spec.overlap}; with a chunk of {spec.chunk} it may be {spec.chunk - 8} at most.",
         )
-    if len(spec.prompt) > PROMPT_LIMIT:
-        raise RequestError(
-            "job.invalid", f"`prompt` has {len(spec.prompt)} characters; at most {PROMPT_LIMIT} are read."
-        )
+    if spec.strength == 0:
+        raise RequestError("job.invalid", "`strength` is 0; it must be above 0: nothing would change.")
+    _check_prompt(spec.prompt)
     if spec.deliver == "overlay" and spec.codec not in (None, "prores4444", "exr"):
         raise RequestError(
             "job.invalid", f"{spec.codec} cannot hold an overlay; use prores4444 or exr, or deliver baked."
+        )
+
+
+def _check_mask(mask: MaskSpec) -> None:
+    given = [("grow", mask.grow), ("feather", mask.feather), *(("shift", part) for part in mask.shift)]
+    for name, value in given:
+        low, high = MASK_LIMITS[name]
+        if not low <= value <= high:
+            raise RequestError("job.invalid", f"`mask.{name}` is {value}; it must be from {low} to {high}.")
+    if len(mask.paint_out) > PAINT_LIMITS["polygons"]:
+        raise RequestError(
+            "job.invalid",
+            f"`mask.paint_out` has {len(mask.paint_out)} polygons; at most "
+            f"{PAINT_LIMITS['polygons']} are read.",
+        )
+    for number, painted in enumerate(mask.paint_out):
+        if not 3 <= len(painted.points) <= PAINT_LIMITS["points"]:
+            raise RequestError(
+                "job.invalid",
+                f"Polygon {number} of `mask.paint_out` has {len(painted.points)} points; it must have "
+                f"from 3 to {PAINT_LIMITS['points']}.",
+            )
+        if not all(abs(part) <= 1e5 for point in painted.points for part in point):
+            raise RequestError(
+                "job.invalid", f"Polygon {number} of `mask.paint_out` lies outside of any picture."
+            )
+
+
+def _check_limits(spec: msgspec.Struct, names: Iterable[str]) -> None:
+    for name in names:
+        value, (low, high, step) = getattr(spec, name), LIMITS[name]
+        if value is None:
+            continue
+        if not low <= value <= high or (step > 1 and value % step):
+            multiple = f"a multiple of {step} " if step > 1 else ""
+            raise RequestError(
+                "job.invalid", f"`{name}` is {value}; it must be {multiple}from {low} to {high}."
+            )
+
+
+def _check_prompt(prompt: str) -> None:
+    if len(prompt) > PROMPT_LIMIT:
+        raise RequestError(
+            "job.invalid", f"`prompt` has {len(prompt)} characters; at most {PROMPT_LIMIT} are read."
         )
 
 
@@ -296,9 +442,11 @@ def _refuse_unknown_fields(raw: dict[str, Any]) -> None:
     kinds: dict[str, type[msgspec.Struct]] = {
         "redub": RedubSpec,
         "faces": FacesSpec,
+        "align": AlignSpec,
         "probe": ProbeSpec,
         "check": CheckSpec,
         "generate": GenerateSpec,
+        "speak": SpeakSpec,
     }
     kind = kinds.get(str(raw["kind"]))
     if kind is None:

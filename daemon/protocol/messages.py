@@ -10,6 +10,7 @@ import msgspec
 
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import Job, JobState, Progress, Take
+from daemon.protocol.night import ForecastJob, GpuInfo, NightReport, ScheduleSettings
 
 PROTOCOL_VERSION = 1
 """The version this side speaks; it rises when a message changes so that an older side would misread it."""
@@ -18,15 +19,24 @@ OLDEST_VERSION = 1
 """The oldest version this side still understands."""
 
 FEATURES = (
+    "align",
     "checks",
     "faces",
+    "forecast",
     "generate",
+    "gpus",
     "hold",
     "idempotency_keys",
     "job_log",
+    "masks",
+    "models",
+    "night",
     "pause",
+    "preview",
     "probe",
     "reorder",
+    "report",
+    "speak",
     "verdicts",
 )
 """What this daemon can do beyond submit, watch and cancel; a client asks before it relies on one."""
@@ -35,6 +45,7 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 ShortText = Annotated[str, msgspec.Meta(max_length=128)]
 Priority = Annotated[int, msgspec.Meta(ge=-1000, le=1000)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+Moment = Annotated[float, msgspec.Meta(ge=0, le=1e11)]
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +90,8 @@ class SubmitJob(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority = 0  # higher runs first
     submitted_by: ShortText = ""
     hold: bool = False  # keep it from running until `release_job`
+    tonight: bool = False  # keep it until the next window of the schedule opens
+    deadline: Moment | None = None  # seconds since the epoch; what is due first runs first in its priority
 
 
 class SubmitJobReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,9 +153,10 @@ class RetryJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Keep a queued job from running."""
+    """Keep a job from running; one that runs goes on from its last complete chunk when it is released."""
 
     job_id: Id
+    tonight: bool = False  # until the next window of the schedule opens, not until `release_job`
 
 
 class ReleaseJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,11 +172,12 @@ class JobReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReorderJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Change when a waiting job runs: its priority, or its place among those of the same priority."""
+    """Change when a waiting job runs: its priority, its deadline, or its place."""
 
     job_id: Id
     priority: Priority | None = None  # None: as it is
     before: Id | None = None  # run before this job, at that job's priority
+    deadline: Moment | None = None  # None: as it is; 0: none any more
 
 
 class JobLog(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,6 +252,81 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True):
     data: str  # folder of the queue, the checkpoints and, unless a job says otherwise, the takes
     logs: str  # folder of the logs
     problems: list[ErrorInfo] = []  # that a person should look at; `dubwright doctor` shows them
+    gpus: list[GpuInfo] = []  # as their driver tells of them, seconds ago; none: no driver
+    held_back: list[str] = []  # why jobs of the night and of the GPU do not run now, in sentences
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for the schedule of the night, or give it anew as a whole."""
+
+    settings: ScheduleSettings | None = None  # None: as it is
+
+
+class ScheduleReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The schedule, and where in it we are."""
+
+    settings: ScheduleSettings
+    is_open: bool  # a window is open now
+    opens_at: float | None  # this window did, or the next one will; None: there is none
+    closes_at: float | None
+    waiting: int  # jobs that wait for the night
+    held_back: list[str]  # why jobs of the night and of the GPU do not run now
+
+
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask what fits into the window that is open, or into the next one."""
+
+
+class ForecastReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The forecast, in the order in which jobs will run: those that are queued, and those for tonight."""
+
+    is_open: bool
+    opens_at: float | None
+    closes_at: float | None
+    jobs: list[ForecastJob]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for the report of a window; without `night`, of the one that is open, or the last one until now."""
+
+    night: ShortText | None = None  # the date on which it opened, YYYY-MM-DD
+
+
+class ReportReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The report, and where it was written when its window closed."""
+
+    report: NightReport
+    json: str | None = None  # paths
+    html: str | None = None
+
+
+ModelState = Literal["missing", "incomplete", "unverified", "verified", "damaged"]
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of the catalogue, and what of it is in the models folder."""
+
+    task: str
+    folder: str  # where it lies, or would
+    bytes: int  # on this disk
+    state: ModelState  # `unverified`: all files are there, their contents were not checked since they changed
+    verified_at: float | None = None  # seconds since the epoch
+    needed_bytes: int = 0  # about; all of it
+    repository: str = ""
+    licence: str = ""
+    origin: str = ""  # "download", "import" or "unpack"; empty for files put there by hand
+
+
+class ListModels(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for the models: those of the catalogue, here or not."""
+
+
+class ListModelsReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The models in the catalogue's order, their folder, and the room left there."""
+
+    models: list[ModelInfo]
+    folder: str
+    free_bytes: int
 
 
 class Shutdown(msgspec.Struct, frozen=True, kw_only=True):
@@ -265,6 +355,10 @@ Request = (
     | ListTakes
     | SetVerdict
     | Status
+    | Schedule
+    | Forecast
+    | Report
+    | ListModels
     | Shutdown
 )
 
@@ -294,6 +388,10 @@ REQUESTS: dict[str, RequestKind] = {
     "list_takes": RequestKind(ListTakes, ListTakesReply, only_reads=True),
     "set_verdict": RequestKind(SetVerdict, SetVerdictReply),
     "status": RequestKind(Status, StatusReply, only_reads=True),
+    "schedule": RequestKind(Schedule, ScheduleReply),
+    "forecast": RequestKind(Forecast, ForecastReply, only_reads=True),
+    "report": RequestKind(Report, ReportReply, only_reads=True),
+    "list_models": RequestKind(ListModels, ListModelsReply, only_reads=True),
     "shutdown": RequestKind(Shutdown, ShutdownReply, is_control=True),
 }
 """The one table of requests. A reply's type is the request's with `_reply`, or `error` with an ErrorInfo."""
@@ -324,6 +422,21 @@ class JobProgressed(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
 
 
+class JobPreviewed(msgspec.Struct, frozen=True, kw_only=True):
+    """Roughly what a running job is painting now; at most one a second, lost without harm."""
+
+    job_id: str
+    picture: bytes  # JPEG, at most PREVIEW_LIMIT bytes: frames of the chunk, side by side
+    frames: list[int]  # which frames of the source they are, left to right
+    chunk: int  # from 1
+    chunks: int
+    step: int  # of the chunk's sampling, from 1
+    steps: int
+
+
+PREVIEW_LIMIT = 32_768
+
+
 class JobLogged(msgspec.Struct, frozen=True, kw_only=True):
     """A sentence was added to a job's log."""
 
@@ -352,6 +465,21 @@ class WorkerChanged(msgspec.Struct, frozen=True, kw_only=True):
     worker: WorkerInfo
 
 
+class ScheduleChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A window opened or closed, the schedule was changed, or work rests or goes on."""
+
+    is_open: bool
+    held_back: list[str]
+
+
+class ReportWritten(msgspec.Struct, frozen=True, kw_only=True):
+    """A window closed and its report is on disk."""
+
+    night: str
+    json: str
+    html: str | None = None
+
+
 class DaemonStopping(msgspec.Struct, frozen=True, kw_only=True):
     """The daemon is ending cleanly, because it was asked to."""
 
@@ -362,10 +490,13 @@ Event = (
     Subscribed
     | JobChanged
     | JobProgressed
+    | JobPreviewed
     | JobLogged
     | TakeAdded
     | TakeChanged
     | WorkerChanged
+    | ScheduleChanged
+    | ReportWritten
     | DaemonStopping
 )
 
@@ -373,10 +504,13 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "subscribed": Subscribed,
     "job_changed": JobChanged,
     "job_progressed": JobProgressed,
+    "job_previewed": JobPreviewed,
     "job_logged": JobLogged,
     "take_added": TakeAdded,
     "take_changed": TakeChanged,
     "worker_changed": WorkerChanged,
+    "schedule_changed": ScheduleChanged,
+    "report_written": ReportWritten,
     "daemon_stopping": DaemonStopping,
 }
 """The one table of events."""

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from daemon.protocol import codec, jobs, messages
+from daemon.protocol import codec, jobs, messages, night
 from daemon.protocol.errors import ERRORS, ErrorInfo
 from daemon.redub.progress import STAGES
 
@@ -69,6 +69,13 @@ def test_the_states_and_their_transitions_are_those_of_the_table() -> None:
         ("error", ErrorInfo),
         ("log entry", messages.LogEntry),
         ("worker", messages.WorkerInfo),
+        ("model", messages.ModelInfo),
+        ("GPU", night.GpuInfo),
+        ("GPU process", night.GpuProcess),
+        ("schedule", night.ScheduleSettings),
+        ("forecast of a job", night.ForecastJob),
+        ("report", night.NightReport),
+        ("job of a report", night.ReportJob),
     ],
 )
 def test_the_fields_of_things_are_on_the_page(thing: str, struct: type[msgspec.Struct]) -> None:
