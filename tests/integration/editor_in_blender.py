@@ -9,6 +9,7 @@ The case is a map with `case` and what it needs; the answer is printed as one li
 import faulthandler
 import importlib
 import json
+import os
 import sys
 import time
 import zipfile
@@ -236,3 +237,6 @@ def main() -> None:
 
 
 main()
+# The 4.5 module hangs at its end after a render with sound: its exit destroys a condition that its own
+# `delayed_close_thread_run` (blenkernel/intern/sound.cc) still waits on. 4.2 and 5.0 do not have it.
+os._exit(0)
