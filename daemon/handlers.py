@@ -27,7 +27,7 @@ from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION,
 from daemon.queue.store import JobStore
 from daemon.worker.supervisor import Supervisor
 
-PATH_FIELDS = ("source", "voice", "dest", "take", *GENERATE_PATHS)
+PATH_FIELDS = ("source", "voice", "picture", "pose", "model", "dest", "take", *GENERATE_PATHS)
 
 
 class Handlers:

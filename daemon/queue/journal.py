@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import JobState, Progress
-from daemon.protocol.messages import Event, JobChanged, JobLogged, JobProgressed, LogEntry
+from daemon.protocol.messages import Event, JobChanged, JobLogged, JobPreviewed, JobProgressed, LogEntry
 from daemon.queue.database import open_database, transaction
 
 SEQ_LEAP = 2**20
@@ -37,7 +37,7 @@ class Journal:
         self.listener = listener
         self._db, self.broken = open_database(path)
         self._live: dict[
-            str, tuple[int, Progress]
+            str, tuple[int, Progress | None]
         ] = {}  # running jobs: event number and progress, newer than disk
         self._events: list[tuple[Event, int]] = []
 
@@ -63,6 +63,14 @@ class Journal:
         self._live[job_id] = (seq, progress)
         if self.listener is not None:
             self.listener(JobProgressed(job_id=job_id, progress=progress), seq)
+
+    def tell(self, event: JobPreviewed) -> None:
+        """Tell listeners of something about a running job that is kept nowhere."""
+        _, progress = self._live.get(event.job_id, (0, None))
+        seq = self._next_seq(self._db, event.job_id)
+        self._live[event.job_id] = (seq, progress)
+        if self.listener is not None:
+            self.listener(event, seq)
 
     # Inside a transaction.
 

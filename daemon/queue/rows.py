@@ -13,6 +13,7 @@ from daemon.protocol.jobs import (
     JobState,
     Progress,
     RedubSpec,
+    SpeakSpec,
     Take,
 )
 
@@ -81,4 +82,4 @@ def job_from(values: Sequence[Any], takes: list[Take], progress: Progress | None
 
 def role_of(spec: JobSpec) -> str:
     """Return which kind of worker runs a spec. A look at a shot never waits behind what takes long."""
-    return "engine" if isinstance(spec, RedubSpec | GenerateSpec) else "inspect"
+    return "engine" if isinstance(spec, RedubSpec | GenerateSpec | SpeakSpec) else "inspect"

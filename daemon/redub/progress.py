@@ -1,5 +1,7 @@
 """How the pipeline tells the worker where it is, and learns that it should stop."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 STAGES = ("probe", "track", "voice", "learn", "engine", "deliver", "check")
@@ -11,6 +13,18 @@ class Cancelled(BaseException):
 
     Not an Exception, so that no `except Exception` on the way can swallow it.
     """
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Roughly what is being painted (daemon/protocol/messages.py, `JobPreviewed`)."""
+
+    picture: bytes
+    frames: list[int]
+    chunk: int
+    chunks: int
+    step: int
+    steps: int
 
 
 class Reporter(Protocol):
@@ -32,6 +46,10 @@ class Reporter(Protocol):
         """Add a sentence for people to the job's log."""
         ...
 
+    def preview(self, make: Callable[[], Preview]) -> None:
+        """Show what is being painted; `make` is called when it is time for another preview."""
+        ...
+
 
 class SilentReporter:
     """A Reporter for tests and scripts: keeps the log, never cancels."""
@@ -51,3 +69,6 @@ class SilentReporter:
     def log(self, sentence: str) -> None:
         """Keep the sentence."""
         self.sentences.append(sentence)
+
+    def preview(self, make: Callable[[], Preview]) -> None:
+        """Show nothing."""

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 import psutil
@@ -23,12 +23,15 @@ import psutil
 import daemon
 from daemon.protocol.messages import WorkerInfo
 from daemon.queue.eta import JobEta
+from daemon.queue.rows import uses_gpu
 from daemon.queue.store import Claim
 from daemon.worker.messages import REPORTS, Order, Report, Run, Stop, read_message, write_message
 
 LOG_LIMIT = 5 * 2**20  # bytes; a larger log becomes `.old` when the next worker starts
 
-StopKind = Literal["cancel", "pause"]
+StopKind = Literal["yield", "hold", "pause", "cancel"]
+STOP_KINDS: tuple[StopKind, ...] = get_args(StopKind)
+"""Why a job is to stop; a later one outweighs an earlier one."""
 
 ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """Our matrices are small: its threads only wait for each other (on a busy machine an engine stage took 23 s
@@ -51,12 +54,15 @@ class Child:
         on_exit: "Callable[[Child, int], None]",
     ) -> None:
         self.role = role
-        self.state = "starting"  # then "idle" or "busy", at last "ended"
+        self.state = "starting"  # then "idle" or "busy", at last "ending" or "ended"
         self.claim: Claim | None = None
         self.eta: JobEta | None = None
         self.stopping: StopKind | None = None
         self.end_reason = ""  # why we killed it
-        self.heard_at = self.renewed_at = time.monotonic()
+        self.is_hung = False  # it was ended because its job made no step
+        self.has_used_gpu = False
+        self.heard_at = self.renewed_at = self.stepped_at = time.monotonic()
+        self.looks = 0
         self._loop = loop
         self._on_report = on_report
         self._on_exit = on_exit
@@ -70,13 +76,15 @@ class Child:
     def run(self, claim: Claim, work: Path, eta: JobEta) -> None:
         """Give the worker a job."""
         self.state, self.claim, self.eta, self.stopping = "busy", claim, eta, None
-        self.heard_at = self.renewed_at = time.monotonic()
+        self.heard_at = self.renewed_at = self.stepped_at = time.monotonic()
+        self.looks = 0
+        self.has_used_gpu |= uses_gpu(claim.spec)
         self._outbox.put(Run(claim.job_id, claim.attempt, claim.spec, str(work)))
 
     def ask_to_stop(self, kind: StopKind) -> None:
         """Ask the worker to end its job; a cancel is never weakened to a pause."""
         assert self.claim is not None
-        if self.stopping != "cancel":
+        if self.stopping is None or STOP_KINDS.index(kind) > STOP_KINDS.index(self.stopping):
             self.stopping = kind
         self._outbox.put(Stop(self.claim.job_id, self.claim.attempt))
 
@@ -86,7 +94,8 @@ class Child:
         self.heard_at = time.monotonic()
 
     def close(self) -> None:
-        """Let the worker end by itself: its orders end."""
+        """Let the worker end by itself: its orders end. It gets no job any more."""
+        self.state = "ending"
         self._outbox.put(None)
 
     def kill(self, reason: str) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import JobSpec, Take
+from daemon.protocol.messages import JobPreviewed
 
 LENGTH_BYTES = 4  # big endian
 
@@ -58,6 +59,7 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     done: int
     total: int
     megapixels: float  # of one source frame; 0: not known
+    looks: int = 0  # how often the job itself, not the thread of the beats, has looked up
 
 
 class Logged(msgspec.Struct, frozen=True, tag=True):
@@ -65,6 +67,18 @@ class Logged(msgspec.Struct, frozen=True, tag=True):
 
     attempt: int
     sentence: str
+
+
+class Previewed(msgspec.Struct, frozen=True, tag=True):
+    """Roughly what the job is painting; the fields are those of `JobPreviewed`."""
+
+    attempt: int
+    picture: bytes
+    frames: list[int]
+    chunk: int
+    chunks: int
+    step: int
+    steps: int
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True):
@@ -90,10 +104,17 @@ class Stopped(msgspec.Struct, frozen=True, tag=True):
 
 
 Order = Run | Stop
-Report = Ready | Beat | Logged | Finished | Failed | Stopped
+Report = Ready | Beat | Logged | Previewed | Finished | Failed | Stopped
 
 ORDERS = msgspec.msgpack.Decoder(Order)
 REPORTS = msgspec.msgpack.Decoder(Report)
+
+
+def preview_of(job_id: str, report: Previewed) -> JobPreviewed:
+    """Return the event that a worker's preview becomes."""
+    given = msgspec.structs.asdict(report)
+    del given["attempt"]
+    return JobPreviewed(job_id=job_id, **given)
 
 
 def write_message(pipe: IO[bytes], message: Order | Report) -> None:

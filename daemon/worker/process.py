@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from daemon.redub.progress import Cancelled
+from daemon.protocol.messages import PREVIEW_LIMIT
+from daemon.redub.progress import Cancelled, Preview
 from daemon.worker.failure import error_info
 from daemon.worker.messages import (
     ORDERS,
@@ -23,6 +24,7 @@ from daemon.worker.messages import (
     Failed,
     Finished,
     Logged,
+    Previewed,
     Ready,
     Report,
     Run,
@@ -40,6 +42,7 @@ The variable DUBWRIGHT_RUNNER names another one; our own tests use that to scrip
 """
 
 BEAT_S = 0.5
+PREVIEW_S = 1.0  # the least between two previews
 
 
 class PipeReporter:
@@ -52,6 +55,8 @@ class PipeReporter:
         self._stop = threading.Event()
         self._stage, self._done, self._total = "", 0, 0
         self._megapixels = 0.0
+        self._previewed_at = -PREVIEW_S
+        self._looks = 0
         self._since = time.monotonic()
 
     def picture(self, width: int, height: int) -> None:
@@ -77,13 +82,25 @@ class PipeReporter:
         """Add a sentence for people to the job's log."""
         self._send(Logged(self.order.attempt, sentence))
 
+    def preview(self, make: Callable[[], Preview]) -> None:
+        """Send a preview, unless the last one was a moment ago, or this one is too large."""
+        now = time.monotonic()
+        if now - self._previewed_at < PREVIEW_S:
+            return
+        self._previewed_at = now
+        preview = make()
+        if len(preview.picture) <= PREVIEW_LIMIT:
+            self._send(Previewed(self.order.attempt, **vars(preview)))
+
     def stop(self) -> None:
         """Ask the job to end; from any thread."""
         self._stop.set()
 
     def beat(self) -> None:
         """Tell the server where the job is; from any thread."""
-        self._send(Beat(self.order.attempt, self._stage, self._done, self._total, self._megapixels))
+        self._send(
+            Beat(self.order.attempt, self._stage, self._done, self._total, self._megapixels, self._looks)
+        )
 
     def finish(self) -> list[StageTiming]:
         """End the last stage and return what each one cost."""
@@ -92,6 +109,7 @@ class PipeReporter:
         return self.timings
 
     def _check(self) -> None:
+        self._looks += 1
         if self._stop.is_set():
             raise Cancelled
 

@@ -19,7 +19,17 @@ from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, d
 from daemon.queue.store import Claim, JobStore, StaleAttemptError
 from daemon.worker.child import Child, StopKind, log_tail
 from daemon.worker.failure import error_info
-from daemon.worker.messages import Beat, Failed, Finished, Logged, Ready, Report, Stopped
+from daemon.worker.messages import (
+    Beat,
+    Failed,
+    Finished,
+    Logged,
+    Previewed,
+    Ready,
+    Report,
+    Stopped,
+    preview_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +37,7 @@ ENGINE, INSPECT = "engine", "inspect"
 ROLES = (ENGINE, INSPECT)
 
 STOP_GRACE_S = 0.6  # from asking a job to stop to killing its worker; the promise to people is 1 s
+YIELD_GRACE_S = 5.0  # the same where nobody waits for it; the promise to other programs is 15 s in all
 SILENCE_S = 30.0  # a busy worker that says nothing for this long hangs
 START_S = 120.0  # imports on a cold disk
 RENEW_S = 5.0  # between two renewals of a lease
@@ -36,7 +47,15 @@ SLEEP_GAP_S = 10.0  # a tick this late means that the whole machine slept
 BACKOFF_S = (0.0, 2.0, 10.0, 30.0, 60.0)  # before the next start, after so many that failed in a row
 START_LIMIT = 3  # starts that may fail in a row before a waiting job is told
 
-STOPPED_STATE: dict[StopKind, JobState] = {"cancel": JobState.CANCELLED, "pause": JobState.PAUSED}
+HANG_S = 900.0  # a job that makes no step for so long hangs; loading weights from a slow disk is one step
+HANG_FACTOR = 3.0  # or for so many times what its stage should take as a whole, if that is longer
+
+STOPPED_STATE: dict[StopKind, JobState] = {
+    "cancel": JobState.CANCELLED,
+    "pause": JobState.PAUSED,
+    "hold": JobState.HELD,
+    "yield": JobState.QUEUED,
+}
 
 
 class Supervisor:
@@ -64,6 +83,7 @@ class Supervisor:
         self._failed_starts: dict[str, int] = dict.fromkeys(ROLES, 0)
         self._start_after: dict[str, float] = dict.fromkeys(ROLES, 0.0)  # time.monotonic of the next start
         self._is_stopped = False
+        self._at_rest = False  # jobs of the night and of the GPU give way
         self._ticked_at = time.monotonic()
         self._tick_timer: asyncio.TimerHandle | None = None
 
@@ -102,6 +122,47 @@ class Supervisor:
         """Pause a job likewise; its finished chunks are kept. Raises RequestError `job.*`."""
         return self._stop_job(job_id, "pause")
 
+    def hold(self, job_id: str, *, tonight: bool = False) -> Job:
+        """Keep a job from running until it is released, or until tonight. Raises RequestError `job.*`."""
+        if self._child_of(job_id) is None:
+            return self._store.move(job_id, JobState.HELD, tonight=tonight)
+        self._store.set_tonight(job_id, tonight)
+        return self._stop_job(job_id, "hold")
+
+    def close_night(self) -> None:
+        """Hold the jobs of the night again: those that wait now, a running one within a second."""
+        self._store.move_night(JobState.QUEUED, JobState.HELD)
+        for job_id in self._store.tonight(JobState.RUNNING):
+            child = self._child_of(job_id)
+            if child is not None and child.stopping is None:
+                self._stop_job(job_id, "hold")
+
+    def rest(self) -> None:
+        """Let jobs of the night and of the GPU give way: none begins, one that runs goes back to the queue.
+
+        The GPU's memory is free when its worker has ended, after `YIELD_GRACE_S` at the latest.
+        """
+        self._at_rest = True
+        heavy = self._store.heavy_jobs(JobState.RUNNING)
+        for child in list(self._children.values()):
+            if child.claim is not None and child.claim.job_id in heavy:
+                if child.stopping is None:
+                    child.ask_to_stop("yield")
+                    self._loop.call_later(YIELD_GRACE_S, self._kill_if_running, child, child.claim)
+            elif child.has_used_gpu and child.state == "idle":
+                child.close()
+
+    def go_on(self) -> None:
+        """Take jobs of the night and of the GPU up again."""
+        if self._at_rest:
+            self._at_rest = False
+            self.poke()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a worker has a job in its hands."""
+        return any(child.claim is not None for child in self._children.values())
+
     def drop_folder(self, job_id: str) -> None:
         """Delete a job's work folder, in the background."""
         doomed = doom_folder(self._paths.work / job_id)
@@ -116,12 +177,12 @@ class Supervisor:
 
     def _fill(self, role: str) -> None:
         """Give the worker of `role` the next job; start the worker when there is none."""
-        if self._is_stopped or not self._store.waits(role):
+        if self._is_stopped or not self._store.waits(role, at_rest=self._at_rest):
             return
         child = self._children.get(role)
         if child is None:
             self._start_worker(role)
-        elif child.state == "idle" and (claim := self._store.claim(role)):
+        elif child.state == "idle" and (claim := self._store.claim(role, at_rest=self._at_rest)):
             try:
                 self._hand_over(child, claim)
             except Exception as error:  # noqa: BLE001 - a rim: a claimed job is never left running by nobody
@@ -185,13 +246,15 @@ class Supervisor:
             child.kill("Its job was given to another worker.")
 
     def _take_in(
-        self, child: Child, claim: Claim, report: Beat | Logged | Finished | Failed | Stopped
+        self, child: Child, claim: Claim, report: Beat | Logged | Previewed | Finished | Failed | Stopped
     ) -> None:
         match report:
             case Beat():
                 self._progress(child, claim, report)
             case Logged():
                 self._store.log(claim.job_id, report.sentence)
+            case Previewed():
+                self._store.tell(preview_of(claim.job_id, report))
             case Finished():
                 self._learn(claim, report)
                 self._end_job(child, JobState.DONE, finished=report)
@@ -203,6 +266,8 @@ class Supervisor:
                 self._end_job(child, STOPPED_STATE[child.stopping or "pause"])
 
     def _progress(self, child: Child, claim: Claim, beat: Beat) -> None:
+        if beat.looks != child.looks:
+            child.looks, child.stepped_at = beat.looks, child.heard_at
         if beat.stage and child.eta is not None:
             progress = child.eta.update(beat.stage, beat.done, beat.total, beat.megapixels)
             self._store.report(claim.job_id, progress)
@@ -220,7 +285,10 @@ class Supervisor:
         self._store.move(claim.job_id, to, attempt=claim.attempt, error=error, takes=takes, result=result)
         if to in NEEDS_NO_FOLDER:
             self.drop_folder(claim.job_id)
+        gives_way = child.stopping == "yield"
         child.rest()
+        if gives_way:
+            child.close()  # what it holds of the GPU is free only when it has ended
         if not self._is_stopped and child.role in self._children:
             self._tell(child)
             self._fill(child.role)
@@ -278,7 +346,7 @@ class Supervisor:
                 self._end_job(child, STOPPED_STATE[stopping])
             else:
                 log.warning("Worker %s ended during job %s: %s", child.pid, claim.job_id, why)
-                self._store.lose(claim.job_id, claim.attempt, why)
+                self._store.lose(claim.job_id, claim.attempt, why, hung=child.is_hung)
         except StaleAttemptError:
             log.warning("Job %s had been taken from worker %s before.", claim.job_id, child.pid)
         child.claim = None
@@ -307,16 +375,20 @@ class Supervisor:
         self._ticked_at = now
         for child in list(self._children.values()):
             if slept:
-                child.heard_at = now
-            self._watch(child, now - child.heard_at)
+                child.heard_at = child.stepped_at = now
+            self._watch(child, now)
         held = {child.claim.job_id for child in self._children.values() if child.claim}
         if self._store.sweep(held):
             log.warning("Some jobs were marked as running, and no worker had them.")
         self.poke()
 
-    def _watch(self, child: Child, silence_s: float) -> None:
+    def _watch(self, child: Child, now: float) -> None:
+        silence_s = now - child.heard_at
         if child.state == "busy" and silence_s > SILENCE_S:
             child.kill(f"It did not answer for {SILENCE_S:.0f} s.")
+        elif child.state == "busy" and now - child.stepped_at > _patience_s(child):
+            child.is_hung = True
+            child.kill(f"Its job made no step for {now - child.stepped_at:.0f} s.")
         elif child.state == "starting" and silence_s > START_S:
             child.kill(f"It was not ready after {START_S:.0f} s.")
         elif child.state == "idle" and child.role == INSPECT and silence_s > IDLE_S:
@@ -332,6 +404,12 @@ class Supervisor:
 
     def _delete_later(self, folder: Path) -> None:
         self._loop.run_in_executor(None, delete_folder, folder)
+
+
+def _patience_s(child: Child) -> float:
+    """Return how long a job may make no step: some times as long as its stage should take, and never less."""
+    foretold_s = child.eta.stage_s if child.eta is not None else 0.0
+    return max(HANG_S, HANG_FACTOR * foretold_s)
 
 
 def _cost_name(spec: JobSpec) -> str:

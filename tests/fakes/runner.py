@@ -17,8 +17,10 @@ import numpy as np
 
 from daemon.protocol.errors import MediaError
 from daemon.protocol.jobs import JobSpec, RedubSpec, Take
-from daemon.redub.progress import Reporter
+from daemon.protocol.messages import PREVIEW_LIMIT
+from daemon.redub.progress import Preview, Reporter
 from daemon.worker.checkpoint import Checkpoints
+from daemon.worker.process import PREVIEW_S
 
 CHUNKS, FRAMES, SIDE = 6, 5, 16
 FRAME_S = 0.004
@@ -106,6 +108,16 @@ def frozen(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done
     return Done()
 
 
+def show(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
+    """Show many previews at once, and one that is too large."""
+    reporter.stage("engine", 10)
+    for size in (PREVIEW_LIMIT + 1, 100):
+        time.sleep(PREVIEW_S)
+        for step in range(1, 6):
+            reporter.preview(lambda step=step, size=size: Preview(bytes(size), [3, 7], 1, 2, step, 5))
+    return Done()
+
+
 def die(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
     """Take the process down."""
     reporter.stage("track", 10)
@@ -152,5 +164,5 @@ def take_at(path: Path, job_id: str, seed: int) -> Take:
 
 
 SCRIPTS = {
-    script.__name__: script for script in (paint, loop, deaf, frozen, die, chatter, missing, full, slip)
+    script.__name__: script for script in (paint, loop, show, deaf, frozen, die, chatter, missing, full, slip)
 }

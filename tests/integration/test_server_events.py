@@ -8,6 +8,7 @@ from daemon.protocol.jobs import JobState
 from daemon.protocol.messages import (
     DAEMON_TOPIC,
     JobChanged,
+    JobPreviewed,
     JobProgressed,
     Subscribed,
     TakeAdded,
@@ -50,6 +51,13 @@ def test_numbers_of_a_jobs_events_only_rise(client: Client, script: Script) -> N
                 break
     assert numbers == sorted(set(numbers))
     assert client.snapshot(job.job_id)[1] == numbers[-1]
+
+
+def test_previews_come_one_a_second_and_too_large_ones_not_at_all(client: Client, script: Script) -> None:
+    events = list(client.watch(client.submit(script("show")).job_id))
+    (seen,) = [event for event in events if isinstance(event, JobPreviewed)]
+    assert len(seen.picture) == 100
+    assert (seen.frames, seen.chunk, seen.chunks, seen.step, seen.steps) == ([3, 7], 1, 2, 1, 5)
 
 
 def test_a_finished_job_is_watched_in_one_event(client: Client, script: Script) -> None:
