@@ -30,6 +30,7 @@ from daemon.protocol.messages import (
     WorkerChanged,
     job_topic,
 )
+from gui.models.job_table import compare, list_jobs
 
 ACTIVE_STATES = tuple(state for state in JobState if state not in FINAL_STATES)
 RETRY_S = 1.0
@@ -52,8 +53,8 @@ class Link(QObject):
     """The daemon as the window sees it. Every signal arrives in the thread that made the link."""
 
     state_changed = Signal()
-    jobs_listed = Signal(list)  # every job, after each connection
-    active_listed = Signal(list)  # the unfinished ones, in the order in which they will run
+    jobs_listed = Signal(object)  # a Listing of every job, after each connection
+    active_listed = Signal(object)  # an Active of the unfinished ones, in the order in which they will run
     takes_listed = Signal(list)
     job_changed = Signal(object)
     job_progressed = Signal(str, object)
@@ -71,7 +72,7 @@ class Link(QObject):
         self._is_closing = False
         self._should_start = True
         self._wants_active = False
-        self._active: set[str] = set()
+        self._active: dict[str, Job] = {}
         self._came_back.connect(lambda call: call())
         self._thread = threading.Thread(target=self._run, name="link", daemon=True)
 
@@ -192,24 +193,25 @@ class Link(QObject):
     def _read_all(self, client: Client) -> None:
         jobs = client.jobs()
         takes = client.takes()
-        self._active = {job.job_id for job in jobs if job.state not in FINAL_STATES}
+        self._active = {job.job_id: job for job in jobs if job.state not in FINAL_STATES}
         self._move(LinkState.ONLINE, None)
-        self.jobs_listed.emit(jobs)
+        self.jobs_listed.emit(list_jobs(jobs))
         self.takes_listed.emit(takes)
 
     def _list_active(self, client: Client) -> None:
         self._wants_active = False
         jobs = client.jobs(ACTIVE_STATES)
-        for job_id in self._active - {job.job_id for job in jobs}:
+        for job_id in self._active.keys() - {job.job_id for job in jobs}:
             self.job_changed.emit(client.job(job_id))
-        self._active = {job.job_id for job in jobs}
-        self.active_listed.emit(jobs)
+        found = compare(jobs, self._active)
+        self._active = {job.job_id: job for job in jobs}
+        self.active_listed.emit(found)
 
     def _note(self, job: Job) -> None:
         if job.state in FINAL_STATES:
-            self._active.discard(job.job_id)
+            self._active.pop(job.job_id, None)
         else:
-            self._active.add(job.job_id)
+            self._active[job.job_id] = job
 
     def _move(self, state: LinkState, error: ErrorInfo | None) -> None:
         if not self._is_closing:

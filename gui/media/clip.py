@@ -5,7 +5,7 @@ before it and decode until its display time comes; should the decoder come out b
 pictures), begin one key earlier.
 """
 
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -40,6 +40,10 @@ _STANDARD_RATES = tuple(
         (120, 1),
     )
 )
+
+
+class _UnwantedError(Exception):
+    """Nobody waits for the frame any more."""
 
 
 class ClipError(Exception):
@@ -99,25 +103,40 @@ class Clip:
         """
         return self.pictures(frame, before=0, max_width=max_width)[frame]
 
-    def pictures(self, frame: int, *, before: int, max_width: int = 0) -> dict[int, np.ndarray]:
+    def pictures(
+        self,
+        frame: int,
+        *,
+        before: int,
+        max_width: int = 0,
+        is_unwanted: Callable[[], bool] | None = None,
+    ) -> dict[int, np.ndarray]:
         """Return the picture at `frame`, and those of up to `before` frames passed on the way to it.
 
         Stepping back through a long group of pictures would decode it anew for every frame without them.
-        Raises ClipError.
+        Nothing is returned when `is_unwanted` says so on the way. Raises ClipError.
         """
         if not 0 <= frame < self.facts.frame_count:
             raise ValueError(f"frame is {frame}; the clip has {self.facts.frame_count}")
-        self._passed: deque[VideoFrame] = deque(maxlen=0 if self.facts.is_variable else before)
         place = self._place_of(frame)
-        try:
-            found = {frame: self._to_pixels(self._decode(place), max_width)}
-            for passed in self._passed:
-                at = int(np.searchsorted(self._pts, passed.pts or 0))
+        found: dict[int, np.ndarray] = {}
+
+        def keep(passed: VideoFrame) -> None:
+            at = int(np.searchsorted(self._pts, passed.pts or 0))
+            if place - before <= at < place:
                 found[at] = self._to_pixels(passed, max_width)
+            if is_unwanted is not None and is_unwanted():
+                raise _UnwantedError
+
+        self._on_pass = _ignore if self.facts.is_variable else keep
+        try:
+            found[frame] = self._to_pixels(self._decode(place), max_width)
+        except _UnwantedError:
+            self._next = None
+            return {}
         except FFmpegError as error:
             self._next = None
             raise ClipError(text("clip.damaged", name=self.facts.path.name, frame=frame)) from error
-        self._passed.clear()
         return found
 
     def _place_of(self, frame: int) -> int:
@@ -162,7 +181,7 @@ class Clip:
             if frame.pts is not None and frame.pts > target:
                 return None
             if frame.pts is not None and frame.pts >= self._pts[0]:
-                self._passed.append(frame)
+                self._on_pass(frame)
         return None
 
     def _to_pixels(self, frame: VideoFrame, max_width: int) -> np.ndarray:
@@ -265,6 +284,10 @@ class Clip:
             if "timecode" in stream.metadata:
                 return stream.metadata["timecode"]
         return self._container.metadata.get("timecode")
+
+
+def _ignore(_: VideoFrame) -> None:
+    pass
 
 
 def _standard(rate: Fraction) -> Fraction:

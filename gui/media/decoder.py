@@ -2,16 +2,26 @@
 
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal, SignalInstance
 from PySide6.QtGui import QImage
 
-from gui.media.clip import Clip, ClipError, ClipFacts
+from gui.media.clip import ClipError, ClipFacts
+from gui.media.frame_folder import open_clip
 
-CACHE_BYTES = 120_000_000
+CACHE_BYTES = 150_000_000
 _AHEAD = 12
 _BEHIND = 8
+_CHUNK = 48
+"""Pictures kept of one way through a group; the next such way begins when the last one is begun on."""
+
+
+class _Job(NamedTuple):
+    frame: int
+    before: int  # how many of the frames on the way to it are kept
+    is_ahead_of_need: bool
 
 
 class Decoder(QObject):
@@ -26,6 +36,7 @@ class Decoder(QObject):
         self.path = path
         self.facts: ClipFacts | None = None
         self.error = ""
+        self.decoded = 0  # pictures so far
         self._cache: dict[int, QImage] = {}
         self._target: int | None = None
         self._direction = 1
@@ -36,7 +47,10 @@ class Decoder(QObject):
         self._thread.start()
 
     def want(self, frame: int, *, direction: int = 1) -> None:
-        """Say which frame is shown now; it is decoded first, then those in `direction`, then the others."""
+        """Say which frame is shown now; it is decoded first, then those in `direction`, then the others.
+
+        direction: 1 or -1 where it plays or steps to; 0 at rest, when both sides are made ready.
+        """
         with self._changed:
             if (frame, direction) != (self._target, self._direction):
                 self._target, self._direction = frame, direction
@@ -47,12 +61,18 @@ class Decoder(QObject):
         with self._changed:
             if max_width != self._max_width:
                 self._max_width = max_width
-                self._cache.clear()
+                self._cache = {}
                 self._changed.notify()
 
     def picture(self, frame: int) -> QImage | None:
         """Return the picture at `frame` if it is decoded."""
         return self._cache.get(frame)
+
+    def rest(self) -> None:
+        """Let go of all pictures and decode no more until something is wanted again."""
+        with self._changed:
+            self._target = None
+            self._cache = {}
 
     def close(self) -> None:
         """End the thread and wait for it."""
@@ -63,59 +83,74 @@ class Decoder(QObject):
 
     def _run(self) -> None:
         try:
-            with Clip(self.path) as clip:
+            with open_clip(self.path) as clip:
                 self.facts = clip.facts
                 self._tell(self.opened)
-                self._serve(clip)
+                while (job := self._wait_for_job(clip.facts.frame_count)) is not None:
+                    width = self._max_width
+                    found = clip.pictures(
+                        job.frame,
+                        before=job.before,
+                        max_width=width,
+                        is_unwanted=(lambda job=job: self._is_unwanted(job)) if job.before else None,
+                    )
+                    self._take(job, found, width, clip.facts)
         except ClipError as error:
             self.error = str(error)
             self._tell(self.failed, self.error)
 
-    def _serve(self, clip: Clip) -> None:
-        while True:
-            with self._changed:
-                job = self._next_job(clip.facts.frame_count)
-                while job is None and not self._is_closing:
-                    self._changed.wait()
-                    job = self._next_job(clip.facts.frame_count)
-                if job is None or self._is_closing:
-                    return
-                width = self._max_width
-            frame, before = job
-            found = clip.pictures(frame, before=before, max_width=width)
-            images = {number: _to_image(pixels, clip.facts) for number, pixels in found.items()}
-            with self._changed:
-                if width == self._max_width:
-                    self._cache.update(images)
-                    self._evict()
-            self._tell(self.ready, frame)
+    def _wait_for_job(self, count: int) -> _Job | None:
+        with self._changed:
+            while not self._is_closing:
+                job = self._next_job(count)
+                if job is not None:
+                    return job
+                self._changed.wait()
+        return None
 
-    def _next_job(self, count: int) -> tuple[int, int] | None:
-        """Return the frame to decode next and how many before it to keep, or None when all is there."""
+    def _take(self, job: _Job, found: dict[int, np.ndarray], width: int, facts: ClipFacts) -> None:
+        images = {number: _to_image(pixels, facts) for number, pixels in found.items()}
+        self.decoded += len(images)
+        with self._changed:
+            if width == self._max_width and self._target is not None:
+                self._cache.update(images)
+                self._evict()
+        if images:
+            self._tell(self.ready, job.frame)
+
+    def _is_unwanted(self, job: _Job) -> bool:
+        """Whether work ahead of need keeps a picture waiting that is needed now."""
+        target = self._target
+        if self._is_closing or target is None:
+            return True
+        is_waiting = target not in self._cache and not job.frame - job.before <= target <= job.frame
+        return job.is_ahead_of_need and is_waiting
+
+    def _next_job(self, count: int) -> _Job | None:
         if self._target is None:
             return None
         target = min(max(0, self._target), count - 1)
         room = self._room()
-        ahead = min(_AHEAD, max(1, room * 2 // 3))
-        behind = min(_BEHIND, max(0, room - ahead - 1))
-        if self._direction < 0:
-            ahead, behind = 1, min(ahead, room - 2)
-        wanted = [target, *range(target + 1, min(count, target + ahead + 1))]
-        back = list(range(target - 1, max(-1, target - behind - 1), -1))
-        wanted = [target, *back, *wanted[1:]] if self._direction < 0 else [*wanted, *back]
-        missing = next((frame for frame in wanted if frame not in self._cache), None)
-        if missing is None:
-            return None
-        return missing, behind if missing <= target else 0
+        chunk = min(_CHUNK, max(1, room // 3))
+        ahead = min(_AHEAD, max(1, room // 4)) if self._direction >= 0 else 1
+        behind = min(_BEHIND, chunk) if self._direction > 0 else chunk
+        if target not in self._cache:
+            return _Job(target, behind, False)
+        after = range(target + 1, min(count, target + ahead + 1))
+        back = range(target - 1, max(-1, target - behind - 1), -1)
+        for frame in (*back, *after) if self._direction < 0 else (*after, *back):
+            if frame not in self._cache:
+                return _Job(frame, 0 if frame > target else chunk, True)
+        return None
 
     def _room(self) -> int:
         """Return how many pictures fit into the cache."""
         image = next(iter(self._cache.values()), None)
-        return 4 if image is None else max(4, CACHE_BYTES // max(1, image.sizeInBytes()))
+        return 16 if image is None else max(8, CACHE_BYTES // max(1, image.sizeInBytes()))
 
     def _evict(self) -> None:
         target = self._target or 0
-        room = min(self._room(), 2 * (_AHEAD + _BEHIND))
+        room = min(self._room(), 2 * _CHUNK + 2 * _AHEAD)
         for frame in sorted(self._cache, key=lambda frame: abs(frame - target), reverse=True):
             if len(self._cache) <= room:
                 return

@@ -4,6 +4,7 @@ Without widgets. The sound device's clock leads where there is one and the speed
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +14,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from gui.media.decoder import Decoder
-from gui.media.sound import SAMPLE_RATE, SoundOutput
+from gui.media.sound import SAMPLE_RATE, Sink, SoundOutput, open_device
 
 MAX_SPEED = 8
 _TICK_MS = 5
@@ -37,8 +38,16 @@ class Player(QObject):
     opened = Signal(str)
     failed = Signal(str, str)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        open_sink: Callable[[], Sink | None] = open_device,
+    ) -> None:
+        """clock: seconds, for when no sound leads. open_sink: where sound goes to."""
         super().__init__(parent)
+        self._clock = clock
         self.tracks: dict[str, Track] = {}
         self.decoders: dict[str, Decoder] = {}
         self.rate = Fraction(25)
@@ -49,11 +58,12 @@ class Player(QObject):
         self.dropped = 0
         self.in_ = 0
         self.out = 0
-        self._sound = SoundOutput(self)
+        self._sound = SoundOutput(self, open_sink=open_sink)
         self._samples: np.ndarray | None = None
         self._has_sound_clock = False
         self._started_at = (0.0, 0)
-        self._heading = 1  # where the last step went: what lies there is decoded first
+        self._heading = 0  # where the last step went: what lies there is decoded first
+        self._max_width = 0
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(_TICK_MS)
@@ -101,6 +111,7 @@ class Player(QObject):
 
     def limit_width(self, max_width: int) -> None:
         """Decode pictures no wider than this (0: as they are)."""
+        self._max_width = max_width
         for decoder in self.decoders.values():
             decoder.limit_width(max_width)
 
@@ -110,18 +121,20 @@ class Player(QObject):
 
     def seek(self, frame: int) -> None:
         """Go to a frame."""
-        self.position = min(max(0, frame), max(0, self.count - 1))
-        self._want()
-        self.position_changed.emit(self.position)
-        self.pictures_changed.emit()
-        if self.speed:
-            self._restart_clock()
+        self._heading = 0
+        self._go_to(frame)
+
+    def rest(self) -> None:
+        """Stop, and let go of the pictures until the next `seek`: nobody looks."""
+        self.stop()
+        for decoder in self.decoders.values():
+            decoder.rest()
 
     def step(self, frames: int) -> None:
         """Stop and go some frames on, or back."""
         self.stop()
         self._heading = -1 if frames < 0 else 1
-        self.seek(self.position + frames)
+        self._go_to(self.position + frames)
 
     def toggle(self) -> None:
         """Play, or stop."""
@@ -158,18 +171,26 @@ class Player(QObject):
             self._want()
             self.speed_changed.emit(0)
 
+    def _go_to(self, frame: int) -> None:
+        self.position = min(max(0, frame), max(0, self.count - 1))
+        self._want()
+        self.position_changed.emit(self.position)
+        self.pictures_changed.emit()
+        if self.speed:
+            self._restart_clock()
+
     def _restart_clock(self) -> None:
         self._sound.stop()
         self._has_sound_clock = False
         if self.speed == 1 and self._samples is not None:
             first = int(self.position / self.rate * SAMPLE_RATE)
             self._has_sound_clock = self._sound.play(self._samples[first:])
-        self._started_at = (time.monotonic(), self.position)
+        self._started_at = (self._clock(), self.position)
 
     def _tick(self) -> None:
         began, frame = self._started_at
         heard = self._sound.heard_s() if self._has_sound_clock else None
-        elapsed = time.monotonic() - began if heard is None else heard
+        elapsed = self._clock() - began if heard is None else heard
         due = frame + int(elapsed * self.speed * float(self.rate))
         if due == self.position:
             return
@@ -216,6 +237,7 @@ class Player(QObject):
                 self.decoders[name] = old.pop(name)
                 continue
             decoder = Decoder(track.path, self)
+            decoder.limit_width(self._max_width)
             decoder.ready.connect(self._on_ready)
             decoder.opened.connect(lambda name=name: self.opened.emit(name))
             decoder.failed.connect(lambda text, name=name: self.failed.emit(name, text))

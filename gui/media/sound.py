@@ -3,8 +3,9 @@
 Playing is pulled by the sound device, so the device's own clock leads and the picture follows.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import av
 import numpy as np
@@ -72,32 +73,65 @@ def has_sound_device() -> bool:
     return QtMultimedia is not None and not QtMultimedia.QMediaDevices.defaultAudioOutput().isNull()
 
 
-class SoundOutput(QObject):
-    """Plays samples to the default device and tells how much of them was heard."""
+class Sink(Protocol):
+    """What plays: QAudioSink, or in tests one that only pulls."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def start(self, device: QIODevice, /) -> None:
+        """Pull from `device` from now on."""
+
+    def stop(self) -> None:
+        """Pull no more."""
+
+    def setVolume(self, volume: float, /) -> None:  # noqa: N802
+        """Set the loudness, 0 to 1."""
+
+    def bufferSize(self) -> int:  # noqa: N802
+        """Return how many bytes it keeps ahead."""
+        ...
+
+    def bytesFree(self) -> int:  # noqa: N802
+        """Return how many of these are not filled."""
+        ...
+
+
+def open_device() -> Sink | None:
+    """Return the default device, ready for our samples; None where there is none."""
+    if QtMultimedia is None:
+        return None
+    device = QtMultimedia.QMediaDevices.defaultAudioOutput()
+    if device.isNull():
+        return None
+    form = QtMultimedia.QAudioFormat()
+    form.setSampleRate(SAMPLE_RATE)
+    form.setChannelCount(CHANNELS)
+    form.setSampleFormat(QtMultimedia.QAudioFormat.SampleFormat.Int16)
+    sink: Any = QtMultimedia.QAudioSink(device, form)
+    return sink
+
+
+class SoundOutput(QObject):
+    """Plays samples and tells how much of them was heard."""
+
+    def __init__(
+        self, parent: QObject | None = None, *, open_sink: Callable[[], Sink | None] = open_device
+    ) -> None:
         super().__init__(parent)
-        self._sink: Any = None
-        self._tape: _Tape | None = None
+        self._open_sink = open_sink
+        self._sink: Sink | None = None
+        self._tape: Tape | None = None
         self._volume = 1.0
 
     def play(self, samples: np.ndarray) -> bool:
         """Play from the first sample; False when there is no device or nothing to play."""
         self.stop()
-        if QtMultimedia is None or len(samples) == 0:
+        sink = self._open_sink() if len(samples) else None
+        if sink is None:
             return False
-        device = QtMultimedia.QMediaDevices.defaultAudioOutput()
-        if device.isNull():
-            return False
-        form = QtMultimedia.QAudioFormat()
-        form.setSampleRate(SAMPLE_RATE)
-        form.setChannelCount(CHANNELS)
-        form.setSampleFormat(QtMultimedia.QAudioFormat.SampleFormat.Int16)
-        self._tape = _Tape(samples.tobytes(), self)
+        self._tape = Tape(samples, self)
         self._tape.open(QIODevice.OpenModeFlag.ReadOnly)
-        self._sink = QtMultimedia.QAudioSink(device, form, self)
-        self._sink.setVolume(self._volume)
-        self._sink.start(self._tape)
+        self._sink = sink
+        sink.setVolume(self._volume)
+        sink.start(self._tape)
         return True
 
     def heard_s(self) -> float | None:
@@ -117,7 +151,8 @@ class SoundOutput(QObject):
         """Be silent."""
         if self._sink is not None:
             self._sink.stop()
-            self._sink.deleteLater()
+            if isinstance(self._sink, QObject):
+                self._sink.deleteLater()
             self._sink = None
         if self._tape is not None:
             self._tape.close()
@@ -125,18 +160,19 @@ class SoundOutput(QObject):
             self._tape = None
 
 
-class _Tape(QIODevice):
+class Tape(QIODevice):
     """The samples as the device reads them; silence after their end, so that the clock goes on."""
 
-    def __init__(self, data: bytes, parent: QObject) -> None:
+    def __init__(self, samples: np.ndarray, parent: QObject) -> None:
+        """samples: (n, 2) int16. They are read where they lie: minutes of sound are not copied."""
         super().__init__(parent)
-        self._data = data
+        self._data = memoryview(np.ascontiguousarray(samples).data).cast("B")
         self.given = 0
 
     def readData(self, maxlen: int) -> bytes:  # noqa: N802
         """Give the next bytes."""
         size = maxlen - maxlen % _FRAME_BYTES
-        block = self._data[self.given : self.given + size]
+        block = bytes(self._data[self.given : self.given + size])
         self.given += size
         return block + bytes(size - len(block))
 

@@ -1,14 +1,17 @@
-"""The jobs as a table: what runs, what waits in its order, then what ended, newest first."""
+"""The jobs as a table: what runs, what waits in its order, then what ended, newest first.
 
-import time
+Ten thousand jobs must not hold up the window. So the whole list is sorted and compared on the link's thread
+(`list_jobs`, `compare`), and one changed job moves one row.
+"""
+
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QPersistentModelIndex, Qt, Signal
 
-from daemon.protocol.jobs import FINAL_STATES, Job, JobState, Progress, RedubSpec
+from daemon.protocol.jobs import FINAL_STATES, Job, JobState, Progress
+from gui.models.job_words import cell_texts, is_work, job_tooltip
 from gui.texts import Key, text
 
 Index = QModelIndex | QPersistentModelIndex
@@ -28,11 +31,45 @@ COLUMNS: tuple[Key, ...] = (
     "column.sender",
     "column.submitted",
 )
-_WAITING = (JobState.QUEUED, JobState.HELD, JobState.PAUSED)
+WAITING = (JobState.QUEUED, JobState.HELD, JobState.PAUSED)
+
+
+class Listing(NamedTuple):
+    """All jobs, ready to be shown."""
+
+    jobs: dict[str, Job]
+    rows: list[str]
+    active_count: int  # rows that have not ended; they come first
+    counts: dict[JobState, int]
+
+
+class Active(NamedTuple):
+    """The unfinished jobs as the daemon lists them now."""
+
+    order: list[str]
+    changed: list[Job]  # those that are not as they were known
+
+
+def list_jobs(jobs: Sequence[Job]) -> Listing:
+    """Arrange all jobs."""
+    shown = [job for job in jobs if is_work(job)]
+    active = [job.job_id for job in shown if job.state not in FINAL_STATES]
+    ended = [job for job in shown if job.state in FINAL_STATES]
+    ended.sort(key=lambda job: job.finished_at or 0.0, reverse=True)
+    counts: dict[JobState, int] = {}
+    for job in shown:
+        counts[job.state] = counts.get(job.state, 0) + 1
+    rows = [*active, *(job.job_id for job in ended)]
+    return Listing({job.job_id: job for job in jobs}, rows, len(active), counts)
+
+
+def compare(jobs: Sequence[Job], known: dict[str, Job]) -> Active:
+    """Return the order of unfinished jobs, and those that differ from what was known."""
+    return Active([job.job_id for job in jobs], [job for job in jobs if known.get(job.job_id) != job])
 
 
 class JobTable(QAbstractTableModel):
-    """Redub jobs; other kinds (faces, probe, check) are kept but not shown."""
+    """Redub and generate jobs; the app's own questions (faces, probe, check) are kept but not shown."""
 
     moved = Signal(str, object, object)  # job id, id to run before or None, priority or None
     changed = Signal(str)
@@ -40,9 +77,10 @@ class JobTable(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self._jobs: dict[str, Job] = {}
-        self._order: list[str] = []  # unfinished ones, as the daemon lists them
         self._rows: list[str] = []
-        self._row_of: dict[str, int] = {}
+        self._active_count = 0
+        self._counts: dict[JobState, int] = {}
+        self._texts: dict[str, tuple[str, ...]] = {}
 
     def job(self, job_id: str) -> Job | None:
         """Return a job by its id."""
@@ -56,34 +94,59 @@ class JobTable(QAbstractTableModel):
         """Return the job of a row."""
         return self._jobs[self._rows[row]]
 
+    def texts_at(self, row: int) -> tuple[str, ...]:
+        """Return the words of a row."""
+        job_id = self._rows[row]
+        found = self._texts.get(job_id)
+        if found is None:
+            found = self._texts[job_id] = cell_texts(self._jobs[job_id])
+        return found
+
     def row_of(self, job_id: str) -> int | None:
         """Return the row of a job, or None when it is not shown."""
-        return self._row_of.get(job_id)
+        job = self._jobs.get(job_id)
+        return None if job is None or not is_work(job) else self._rows.index(job_id)
+
+    def counts(self) -> dict[JobState, int]:
+        """Return how many shown jobs are in each state."""
+        return self._counts
 
     # What the link tells.
 
-    def set_all(self, jobs: Sequence[Job]) -> None:
+    def set_all(self, listing: Listing) -> None:
         """Take in the whole list."""
-        self._jobs = {job.job_id: job for job in jobs}
-        self._order = [job.job_id for job in jobs if job.state not in FINAL_STATES]
-        self._arrange()
+        self.beginResetModel()
+        self._jobs, self._rows, self._active_count, self._counts = listing
+        self._texts.clear()
+        self.endResetModel()
 
-    def set_active(self, jobs: Sequence[Job]) -> None:
+    def set_active(self, active: Active) -> None:
         """Take in the unfinished jobs, in their order."""
-        for job in jobs:
-            self._jobs[job.job_id] = job
-        self._order = [job.job_id for job in jobs]
-        self._arrange()
+        for job in active.changed:
+            self.put(job)
+        now = self._rows[: self._active_count]
+        known = set(now)
+        wanted = [job_id for job_id in active.order if job_id in known]
+        if len(wanted) < len(now):
+            wanted += [job_id for job_id in now if job_id not in set(wanted)]
+        if wanted != now:
+            self._reorder(wanted)
 
     def put(self, job: Job) -> None:
         """Take in one job."""
+        old = self._jobs.get(job.job_id)
+        is_ended = job.state in FINAL_STATES
+        if is_work(job):
+            self._count(old, job)
+            self._texts.pop(job.job_id, None)
+            if old is None:
+                self._insert(job)
+            else:
+                self._jobs[job.job_id] = job
+                if (old.state in FINAL_STATES) != is_ended:
+                    self._move(job.job_id, is_ended=is_ended)
+                self._touch(job.job_id)
         self._jobs[job.job_id] = job
-        if job.state in FINAL_STATES:
-            self._order = [other for other in self._order if other != job.job_id]
-        elif job.job_id not in self._order:
-            self._order.append(job.job_id)
-        self._arrange()
-        self._touch(job.job_id)
         self.changed.emit(job.job_id)
 
     def progress(self, job_id: str, progress: Progress) -> None:
@@ -91,34 +154,48 @@ class JobTable(QAbstractTableModel):
         job = self._jobs.get(job_id)
         if job is not None and job.state is JobState.RUNNING:
             self._jobs[job_id] = msgspec.structs.replace(job, progress=progress)
+            self._texts.pop(job_id, None)
             self._touch(job_id)
             self.changed.emit(job_id)
 
-    def counts(self) -> dict[JobState, int]:
-        """Return how many shown jobs are in each state."""
-        found: dict[JobState, int] = {}
-        for job_id in self._rows:
-            state = self._jobs[job_id].state
-            found[state] = found.get(state, 0) + 1
-        return found
+    def _count(self, old: Job | None, new: Job) -> None:
+        if old is not None:
+            self._counts[old.state] -= 1
+        self._counts[new.state] = self._counts.get(new.state, 0) + 1
 
-    def _arrange(self) -> None:
-        shown = {job_id for job_id, job in self._jobs.items() if isinstance(job.spec, RedubSpec)}
-        active = [job_id for job_id in self._order if job_id in shown]
-        ended = [job_id for job_id in shown if self._jobs[job_id].state in FINAL_STATES]
-        ended.sort(key=lambda job_id: self._jobs[job_id].finished_at or 0.0, reverse=True)
-        rows = active + ended
-        if rows == self._rows:
-            if rows:
-                self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, len(COLUMNS) - 1))
+    def _insert(self, job: Job) -> None:
+        row = self._active_count  # the last that waits, or the newest that ended
+        self.beginInsertRows(QModelIndex(), row, row)
+        self._jobs[job.job_id] = job
+        self._rows.insert(row, job.job_id)
+        self._active_count += job.state not in FINAL_STATES
+        self.endInsertRows()
+
+    def _move(self, job_id: str, *, is_ended: bool) -> None:
+        """Put a job that ended first among the ended, and one that was put back last among the others."""
+        row = self._rows.index(job_id)
+        to = self._active_count - 1 if is_ended else self._active_count
+        self._active_count += -1 if is_ended else 1
+        if row == to:
             return
-        self.beginResetModel()
-        self._rows = rows
-        self._row_of = {job_id: row for row, job_id in enumerate(rows)}
-        self.endResetModel()
+        self.beginMoveRows(QModelIndex(), row, row, QModelIndex(), to + 1 if to > row else to)
+        self._rows.insert(to, self._rows.pop(row))
+        self.endMoveRows()
+
+    def _reorder(self, active: list[str]) -> None:
+        self.layoutAboutToBeChanged.emit()
+        before = self.persistentIndexList()
+        ids = [self._rows[index.row()] for index in before]
+        self._rows[: self._active_count] = active
+        after = [
+            self.index(self._rows.index(job_id), index.column())
+            for job_id, index in zip(ids, before, strict=True)
+        ]
+        self.changePersistentIndexList(before, after)
+        self.layoutChanged.emit()
 
     def _touch(self, job_id: str) -> None:
-        row = self._row_of.get(job_id)
+        row = self.row_of(job_id)
         if row is not None:
             self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))
 
@@ -144,15 +221,14 @@ class JobTable(QAbstractTableModel):
         """Return what a cell shows."""
         if not index.isValid():
             return None
-        job = self.job_at(index.row())
         if role == JOB_ROLE:
-            return job
+            return self.job_at(index.row())
         if role == Qt.ItemDataRole.DisplayRole:
-            return cell_text(job, index.column())
+            return self.texts_at(index.row())[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return job_tooltip(job)
+            return job_tooltip(self.job_at(index.row()))
         if role == Qt.ItemDataRole.AccessibleTextRole:
-            return f"{text(COLUMNS[index.column()])}: {cell_text(job, index.column())}"
+            return f"{text(COLUMNS[index.column()])}: {self.texts_at(index.row())[index.column()]}"
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
@@ -160,7 +236,7 @@ class JobTable(QAbstractTableModel):
         found = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
         if not index.isValid():
             return Qt.ItemFlag.ItemIsDropEnabled
-        if self.job_at(index.row()).state in _WAITING:
+        if self.job_at(index.row()).state in WAITING:
             found |= Qt.ItemFlag.ItemIsDragEnabled
         return found
 
@@ -190,7 +266,7 @@ class JobTable(QAbstractTableModel):
 
     def ask_to_move(self, job_id: str, row: int) -> None:
         """Ask for a job to run before the one in `row`; behind the last waiting one it runs last."""
-        waiting = [other for other in self._rows if self._jobs[other].state in _WAITING]
+        waiting = [other for other in self._rows[: self._active_count] if self._jobs[other].state in WAITING]
         target = self._rows[row] if 0 <= row < len(self._rows) else None
         if target is not None and self._jobs[target].state is JobState.RUNNING:
             target = waiting[0] if waiting else None
@@ -200,94 +276,3 @@ class JobTable(QAbstractTableModel):
             self.moved.emit(job_id, target, None)
         elif waiting and waiting[-1] != job_id:
             self.moved.emit(job_id, None, max(-1000, self._jobs[waiting[-1]].priority - 1))
-
-
-def cell_text(job: Job, column: int) -> str:
-    """Return the words in a cell."""
-    spec = job.spec
-    assert isinstance(spec, RedubSpec)
-    match column:
-        case 0:
-            return text(JOB_STATE_KEYS[job.state])
-        case 1:
-            return f"{Path(spec.source).name}  {spec.in_} – {spec.out}"
-        case 2:
-            return Path(spec.voice).name
-        case 3:
-            return spec.engine
-        case 4:
-            return str(spec.takes)
-        case 5:
-            return progress_text(job)
-        case 6:
-            is_known = job.state is JobState.RUNNING and job.progress and job.progress.eta_s is not None
-            return duration_text(job.progress.eta_s or 0) if is_known and job.progress else ""
-        case 7:
-            key = _SENDER_KEYS.get(job.submitted_by)
-            return job.submitted_by if key is None else text(key)
-        case _:
-            return time_text(job.submitted_at)
-
-
-def progress_text(job: Job) -> str:
-    """Return how far a job is, in words."""
-    if job.state is JobState.RUNNING and job.progress is not None:
-        stage = text(_STAGE_KEYS.get(job.progress.stage, "stage.other"))
-        return f"{job.progress.fraction:.0%}  {stage}"
-    if job.state is JobState.DONE and job.started_at and job.finished_at:
-        return text("job.took", time=duration_text(job.finished_at - job.started_at))
-    if job.state is JobState.FAILED and job.error is not None:
-        return job.error.message
-    return ""
-
-
-def job_tooltip(job: Job) -> str:
-    """Return the paths of a job, and its error with the hint."""
-    spec = job.spec
-    assert isinstance(spec, RedubSpec)
-    lines = [spec.source, spec.voice]
-    if job.error is not None:
-        lines += [job.error.message, job.error.hint]
-    return "\n".join(line for line in lines if line)
-
-
-def duration_text(seconds: float) -> str:
-    """Return a length of time as people say it."""
-    if seconds < 60:
-        return text("time.seconds", n=max(1, round(seconds)))
-    if seconds < 3600:
-        return text("time.minutes", n=round(seconds / 60))
-    return text("time.hours", n=int(seconds // 3600), m=int(seconds % 3600 // 60))
-
-
-def time_text(at: float) -> str:
-    """Return a moment: the time of today, else with the date."""
-    moment = time.localtime(at)
-    is_today = time.strftime("%F", moment) == time.strftime("%F")
-    return time.strftime("%H:%M" if is_today else "%d %b %H:%M", moment)
-
-
-JOB_STATE_KEYS: dict[JobState, Key] = {
-    JobState.QUEUED: "state.queued",
-    JobState.HELD: "state.held",
-    JobState.RUNNING: "state.running",
-    JobState.PAUSED: "state.paused",
-    JobState.DONE: "state.done",
-    JobState.FAILED: "state.failed",
-    JobState.CANCELLED: "state.cancelled",
-}
-_SENDER_KEYS: dict[str, Key] = {
-    "app": "sender.app",
-    "cli": "sender.cli",
-    "demo": "sender.demo",
-    "plugin": "sender.plugin",
-}
-_STAGE_KEYS: dict[str, Key] = {
-    "probe": "stage.probe",
-    "track": "stage.track",
-    "voice": "stage.voice",
-    "learn": "stage.learn",
-    "engine": "stage.engine",
-    "deliver": "stage.deliver",
-    "check": "stage.check",
-}

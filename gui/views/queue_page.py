@@ -3,35 +3,30 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, Qt, Signal
-from PySide6.QtGui import QPainter
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QPlainTextEdit,
     QPushButton,
     QSplitter,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from daemon.client import Client
-from daemon.protocol.jobs import TRANSITIONS, Job, JobState, RedubSpec
-from daemon.protocol.messages import LogEntry
+from daemon.protocol.jobs import TRANSITIONS, Job, JobState
 from gui.link import Link
-from gui.models.job_table import ETA, JOB_ROLE, PROGRESS, STATE, JobTable, cell_text, job_tooltip, time_text
+from gui.models.job_table import PROGRESS, JobTable
 from gui.texts import Key, text
-from gui.theme import GAP, colour
-from gui.views.parts import column, heading, muted, named, on_key, show_error, wrapped
+from gui.theme import GAP
+from gui.views.job_delegate import JobDelegate
+from gui.views.job_panel import JobPanel
+from gui.views.parts import muted, named, on_key, show_error
 
 _ROW = 34
-_BAR = 4
 
 
 class _Action(NamedTuple):
@@ -66,19 +61,22 @@ class QueuePage(QWidget):
         self._jobs = jobs
         self._current = ""
         self.table = self._make_table()
+        self.details = JobPanel(link)
+        self.details.takes_wanted.connect(self.takes_wanted)
         splitter = QSplitter()
         splitter.addWidget(self._make_left())
-        splitter.addWidget(self._make_right())
+        splitter.addWidget(self.details)
         splitter.setStretchFactor(0, 1)
         splitter.setSizes([1100, 340])
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
         jobs.modelReset.connect(self._restore)
+        for signal in (jobs.rowsInserted, jobs.rowsMoved):
+            signal.connect(lambda *_: self._restore())
         jobs.dataChanged.connect(lambda *_: self._show())
         jobs.moved.connect(self._move)
         link.state_changed.connect(self._show)
-        link.job_logged.connect(self._add_log)
         self.table.selectionModel().currentRowChanged.connect(lambda now, _: self._choose(now))
         self._show()
 
@@ -102,7 +100,7 @@ class QueuePage(QWidget):
         table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         table.setShowGrid(False)
         table.setWordWrap(False)
-        table.setItemDelegate(JobDelegate(table))
+        table.setItemDelegate(JobDelegate(self._jobs, table))
         table.verticalHeader().hide()
         table.verticalHeader().setDefaultSectionSize(_ROW)
         table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
@@ -140,32 +138,13 @@ class QueuePage(QWidget):
         layout.addWidget(self._empty, 1)
         return side
 
-    def _make_right(self) -> QWidget:
-        side = named(QWidget(), "panel")
-        side.setMinimumWidth(280)
-        layout = column(side)
-        self._title = named(wrapped(), "title")
-        self._facts = muted()
-        self._facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._error = wrapped()
-        self._open = QPushButton(text("queue.open_takes"))
-        self._open.clicked.connect(lambda: self.takes_wanted.emit(self._current))
-        self._log = QPlainTextEdit()
-        self._log.setReadOnly(True)
-        self._log.setPlaceholderText(text("queue.log_empty"))
-        self._log.setAccessibleName(text("queue.log"))
-        for widget in (self._title, self._facts, self._error, self._open, heading("queue.log")):
-            layout.addWidget(widget)
-        layout.addWidget(self._log, 1)
-        return side
-
     # Showing.
 
     def _restore(self) -> None:
         row = self._jobs.row_of(self._current)
         if row is None and self._jobs.rowCount():
             row = 0
-        if row is not None:
+        if row is not None and row != self.table.currentIndex().row():
             self.table.selectRow(row)
         self._show()
 
@@ -173,10 +152,7 @@ class QueuePage(QWidget):
         if not index.isValid():
             return
         job_id = self._jobs.job_at(index.row()).job_id
-        if job_id != self._current:
-            self._current = job_id
-            self._log.clear()
-            self._link.ask(lambda client: client.job_log(job_id), lambda found: self._set_log(job_id, found))
+        self._current = job_id
         self._show()
 
     def _show(self) -> None:
@@ -196,7 +172,7 @@ class QueuePage(QWidget):
         self._empty.setVisible(not has_rows)
         job = self._jobs.job(self._current)
         self._show_buttons(job)
-        self._show_job(job)
+        self.details.show_job(job)
 
     def _show_buttons(self, job: Job | None) -> None:
         for key, button in self.buttons.items():
@@ -210,32 +186,6 @@ class QueuePage(QWidget):
                 hint = text("queue.not_possible")
             button.setToolTip(hint)
 
-    def _show_job(self, job: Job | None) -> None:
-        is_shown = job is not None and isinstance(job.spec, RedubSpec)
-        self._open.setEnabled(is_shown and job is not None and job.state is JobState.DONE)
-        if not is_shown or job is None:
-            self._title.setText(text("queue.none_chosen"))
-            self._facts.clear()
-            self._error.clear()
-            return
-        self._title.setText(cell_text(job, 1))
-        lines = [job_tooltip(job) if job.error is None else "", text("queue.id", id=job.job_id)]
-        if job.attempts > 1:
-            lines.append(text("queue.attempts", n=job.attempts))
-        self._facts.setText("\n".join(line for line in lines if line))
-        error = job.error
-        self._error.setText("" if error is None else f"{error.message}\n{error.hint}")
-        self._error.setVisible(error is not None)
-        self._error.setStyleSheet(f"color: {colour('bad').name()};")
-
-    def _set_log(self, job_id: str, entries: list[LogEntry]) -> None:
-        if job_id == self._current:
-            self._log.setPlainText("\n".join(f"{time_text(entry.at)}  {entry.sentence}" for entry in entries))
-
-    def _add_log(self, job_id: str, at: float, sentence: str) -> None:
-        if job_id == self._current:
-            self._log.appendPlainText(f"{time_text(at)}  {sentence}")
-
     # Doing.
 
     def _act(self, key: Key) -> None:
@@ -248,55 +198,3 @@ class QueuePage(QWidget):
             lambda client: client.reorder(job_id, before=before, priority=priority),
             failed=lambda info: show_error(self, info),
         )
-
-
-class JobDelegate(QStyledItemDelegate):
-    """Draws a state's dot and a progress bar."""
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        """Draw a cell."""
-        job: Job = index.data(JOB_ROLE)
-        painter.save()
-        rect = QRect(option.rect)  # type: ignore[attr-defined]
-        is_chosen = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
-        if is_chosen:
-            painter.fillRect(rect, colour("raised"))
-        left = 12
-        if index.column() == STATE:
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(colour(_STATE_COLOURS[job.state]))
-            painter.drawEllipse(rect.left() + 12, rect.center().y() - 3, 8, 8)
-            left = 28
-        is_running = job.state is JobState.RUNNING and job.progress is not None
-        if index.column() == PROGRESS and is_running and job.progress is not None:
-            self._bar(painter, rect, job.progress.fraction)
-            rect = rect.adjusted(0, 0, 0, -_BAR - 4)
-        quiet = job.state in (JobState.DONE, JobState.CANCELLED) and index.column() != STATE
-        name = "bad" if job.state is JobState.FAILED and index.column() == PROGRESS else "text"
-        painter.setPen(colour("muted" if quiet or index.column() >= ETA else name))
-        area = rect.adjusted(left, 0, -8, 0)
-        words = painter.fontMetrics().elidedText(index.data(), Qt.TextElideMode.ElideRight, area.width())
-        painter.drawText(area, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), words)
-        painter.restore()
-
-    def _bar(self, painter: QPainter, rect: QRect, fraction: float) -> None:
-        track = QRect(rect.left() + 12, rect.bottom() - _BAR - 4, rect.width() - 24, _BAR)
-        painter.fillRect(track, colour("line"))
-        painter.fillRect(
-            QRect(track.topLeft(), track.size()).adjusted(0, 0, -round(track.width() * (1 - fraction)), 0),
-            colour("accent"),
-        )
-
-
-_STATE_COLOURS = {
-    JobState.QUEUED: "muted",
-    JobState.HELD: "warn",
-    JobState.RUNNING: "accent",
-    JobState.PAUSED: "warn",
-    JobState.DONE: "good",
-    JobState.FAILED: "bad",
-    JobState.CANCELLED: "faint",
-}

@@ -29,7 +29,8 @@ from gui.media.background import Background
 from gui.media.clip import Clip, ClipError, ClipFacts
 from gui.media.player import Track
 from gui.media.sound import SAMPLE_RATE, read_sound
-from gui.models.job_table import JobTable, duration_text
+from gui.models.job_table import JobTable
+from gui.models.job_words import duration_text
 from gui.models.project import ProjectModel, Shot, seconds_a_frame
 from gui.models.timecode import clip_timecode
 from gui.texts import text

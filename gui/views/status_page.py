@@ -12,7 +12,7 @@ from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import JobState
 from daemon.protocol.messages import StatusReply
 from gui.link import Link, LinkState, describe
-from gui.models.job_table import JOB_STATE_KEYS, duration_text
+from gui.models.job_words import JOB_STATE_KEYS, duration_text
 from gui.texts import Key, text
 from gui.theme import GAP, colour
 from gui.views.parts import clear, heading, muted, named, wrapped

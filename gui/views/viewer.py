@@ -1,8 +1,10 @@
 """Paints what the player shows: original, take, side by side, wipe, difference, overlay alone, mask."""
 
 from enum import Enum
+from typing import Any
 
-from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, Signal
+import numpy as np
+from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
@@ -10,12 +12,14 @@ from gui.media.clip import ClipFacts
 from gui.media.player import Player
 from gui.texts import Key, text
 from gui.theme import colour
+from gui.views.canvas import make_canvas
 
 _MAX_ZOOM = 32.0
-_SHARP_ZOOM = 3.0  # from here on pixels are shown as squares
+_SHARP_ZOOM = 3.0  # from here on pixels are shown as squares; in memory, where smoothing is slow, from 1 on
 _CHECKER = 12
 _DOUBLINGS = 3  # a difference is shown eight times as bright
 _GRIP = 12
+_SETTLE_MS = 150
 
 
 class Mode(Enum):
@@ -54,7 +58,11 @@ class Viewer(QWidget):
         self.setMouseTracking(True)
         self.setAccessibleName(text("viewer.name"))
         player.pictures_changed.connect(self.update)
+        self._canvas = make_canvas(self, self.paint)
+        self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settle.timeout.connect(self._limit_width)
         player.speed_changed.connect(self._limit_width)
+        player.opened.connect(self._limit_width)
         player.range_changed.connect(self._last.clear)
 
     @property
@@ -66,6 +74,7 @@ class Viewer(QWidget):
     def set_mode(self, mode: Mode) -> None:
         """Show something else."""
         self.mode = mode
+        self._limit_width()
         self.update()
 
     def fit(self) -> None:
@@ -82,9 +91,22 @@ class Viewer(QWidget):
 
     # Painting.
 
+    def update(self, *area: Any) -> None:
+        """Paint anew soon, wherever it is drawn."""
+        if self._canvas is None:
+            super().update(*area)
+        else:
+            self._canvas.update()
+
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Paint the frame, unless the GPU does."""
+        if self._canvas is None:
+            painter = QPainter(self)
+            self.paint(painter)
+            painter.end()
+
+    def paint(self, painter: QPainter) -> None:
         """Paint the frame."""
-        painter = QPainter(self)
         painter.fillRect(self.rect(), colour("stage"))
         for name in self._player.tracks:
             image = self._player.picture(name)
@@ -127,7 +149,7 @@ class Viewer(QWidget):
         painter.save()
         painter.setClipRect(pane if label_in is None else label_in)
         target = self._target(pane)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._scale(pane) < _SHARP_ZOOM)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._is_smooth())
         self._paint_picture(painter, target, mode)
         self._paint_marks(painter, target)
         painter.restore()
@@ -213,21 +235,31 @@ class Viewer(QWidget):
     def _target(self, pane: QRect) -> QRectF:
         width, height = self._size()
         scale = self._scale(pane)
+        if not self._zoom:  # whole pixels: a picture decoded at this size is drawn as it is
+            wide = min(pane.width(), round(width * scale))
+            area = QRect(0, 0, wide, max(1, round(height * wide / width)))
+            area.moveCenter(pane.center())
+            return QRectF(area)
         left = pane.left() + pane.width() / 2 - self._centre.x() * width * scale
         top = pane.top() + pane.height() / 2 - self._centre.y() * height * scale
         return QRectF(left, top, width * scale, height * scale)
 
+    def _is_smooth(self) -> bool:
+        """Whether pictures are smoothed. Below full size they are decoded at the size they have on screen."""
+        return self._canvas is not None and self._zoom < _SHARP_ZOOM
+
     def _limit_width(self, *_: object) -> None:
-        """While it plays, decode no more than is seen; at rest, every pixel."""
-        width, _height = self._size()
-        is_small = self._player.speed != 0 and self._scale(self._pane()) < 0.75
-        self._player.limit_width(
-            int(width * self._scale(self._pane()) * self.devicePixelRatioF()) if is_small else 0
-        )
+        """Decode no more than is seen: the size of the pane while all is shown, every pixel once zoomed."""
+        pane = self._pane()
+        is_small = self._zoom * self.devicePixelRatioF() < 1
+        width = self._target(pane).width() * self.devicePixelRatioF()
+        self._player.limit_width(round(width) if is_small else 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """Decode for the new size."""
-        self._limit_width()
+        """Decode for the new size once it stays."""
+        if self._canvas is not None:
+            self._canvas.setGeometry(self.rect())
+        self._settle.start()
 
     # Mouse.
 
@@ -310,18 +342,13 @@ def _laid_over(original: QImage, take: QImage) -> QImage:
 
 
 def _difference(original: QImage, take: QImage) -> QImage:
-    made = original.convertToFormat(QImage.Format.Format_RGB32)
-    painter = QPainter(made)
-    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Difference)
-    painter.drawImage(QRectF(made.rect()), take)
-    painter.end()
-    for _ in range(_DOUBLINGS):
-        double = made.copy()
-        painter = QPainter(made)
-        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Plus)
-        painter.drawImage(0, 0, double)
-        painter.end()
-    return made
+    """Return how far apart two pictures are, eight times as bright."""
+    if take.size() != original.size():  # one of them is not decoded at the new size yet
+        take = take.scaled(original.size())
+    a, b = (np.frombuffer(image.constBits(), np.uint8) for image in (original, take))
+    apart = np.minimum(np.maximum(a, b) - np.minimum(a, b), 255 >> _DOUBLINGS) << _DOUBLINGS
+    made = QImage(apart.data, original.width(), original.height(), QImage.Format.Format_RGB32)
+    return made.copy()
 
 
 def _tinted(overlay: QImage, tint: QColor) -> QImage:

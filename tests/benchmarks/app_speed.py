@@ -22,6 +22,7 @@ from daemon.paths import Paths
 from daemon.protocol.jobs import Job, JobState, RedubSpec
 from gui.app import QUEUE, TAKES, App
 from gui.media.player import Track
+from gui.models.job_table import list_jobs
 from gui.views.viewer import Mode
 
 FRAMES = 200
@@ -109,7 +110,7 @@ def measure_jobs(qt: QApplication, app: App) -> dict[str, float]:
     ]
     app.window.show_page(QUEUE)
     began = time.perf_counter()
-    app.jobs.set_all(jobs)
+    app.jobs.set_all(list_jobs(jobs))
     filled_ms = (time.perf_counter() - began) * 1000
     bar = app.queue_page.table.verticalScrollBar()
     times = []

@@ -1,0 +1,105 @@
+"""What is said about a job: the cells of its row, its tooltip, lengths of time."""
+
+import time
+from pathlib import Path
+
+from daemon.protocol.jobs import CheckSpec, FacesSpec, GenerateSpec, Job, JobState, ProbeSpec, RedubSpec
+from gui.texts import Key, text
+
+_HIDDEN = (FacesSpec, ProbeSpec, CheckSpec)  # the app's own questions, not anybody's work
+
+
+def is_work(job: Job) -> bool:
+    """Say whether somebody waits for what a job makes."""
+    return not isinstance(job.spec, _HIDDEN)
+
+
+def cell_texts(job: Job) -> tuple[str, ...]:
+    """Return the words of a job's row, in the order of the columns."""
+    shot, voice, engine, takes = _spec_texts(job)
+    is_known = job.state is JobState.RUNNING and job.progress and job.progress.eta_s is not None
+    sender = _SENDER_KEYS.get(job.submitted_by)
+    return (
+        text(JOB_STATE_KEYS[job.state]),
+        shot,
+        voice,
+        engine,
+        takes,
+        progress_text(job),
+        duration_text(job.progress.eta_s or 0) if is_known and job.progress else "",
+        job.submitted_by if sender is None else text(sender),
+        time_text(job.submitted_at),
+    )
+
+
+def _spec_texts(job: Job) -> tuple[str, str, str, str]:
+    spec = job.spec
+    if isinstance(spec, RedubSpec):
+        shot = f"{Path(spec.source).name}  {spec.in_} – {spec.out}"
+        return shot, Path(spec.voice).name, spec.engine, str(spec.takes)
+    if isinstance(spec, GenerateSpec):
+        return text("job.generate", task=spec.task), Path(spec.audio or "").name, "wan", ""
+    return type(spec).__name__.removesuffix("Spec").lower(), "", "", ""
+
+
+def progress_text(job: Job) -> str:
+    """Return how far a job is, in words."""
+    if job.state is JobState.RUNNING and job.progress is not None:
+        stage = text(_STAGE_KEYS.get(job.progress.stage, "stage.other"))
+        return f"{job.progress.fraction:.0%}  {stage}"
+    if job.state is JobState.DONE and job.started_at and job.finished_at:
+        return text("job.took", time=duration_text(job.finished_at - job.started_at))
+    if job.state is JobState.FAILED and job.error is not None:
+        return job.error.message
+    return ""
+
+
+def job_tooltip(job: Job) -> str:
+    """Return the paths of a job, and its error with the hint."""
+    spec = job.spec
+    lines = [spec.source, spec.voice] if isinstance(spec, RedubSpec) else [_spec_texts(job)[0]]
+    if job.error is not None:
+        lines += [job.error.message, job.error.hint]
+    return "\n".join(line for line in lines if line)
+
+
+def duration_text(seconds: float) -> str:
+    """Return a length of time as people say it."""
+    if seconds < 60:
+        return text("time.seconds", n=max(1, round(seconds)))
+    if seconds < 3600:
+        return text("time.minutes", n=round(seconds / 60))
+    return text("time.hours", n=int(seconds // 3600), m=int(seconds % 3600 // 60))
+
+
+def time_text(at: float) -> str:
+    """Return a moment: the time of today, else with the date."""
+    moment = time.localtime(at)
+    is_today = time.strftime("%F", moment) == time.strftime("%F")
+    return time.strftime("%H:%M" if is_today else "%d %b %H:%M", moment)
+
+
+JOB_STATE_KEYS: dict[JobState, Key] = {
+    JobState.QUEUED: "state.queued",
+    JobState.HELD: "state.held",
+    JobState.RUNNING: "state.running",
+    JobState.PAUSED: "state.paused",
+    JobState.DONE: "state.done",
+    JobState.FAILED: "state.failed",
+    JobState.CANCELLED: "state.cancelled",
+}
+_SENDER_KEYS: dict[str, Key] = {
+    "app": "sender.app",
+    "cli": "sender.cli",
+    "demo": "sender.demo",
+    "plugin": "sender.plugin",
+}
+_STAGE_KEYS: dict[str, Key] = {
+    "probe": "stage.probe",
+    "track": "stage.track",
+    "voice": "stage.voice",
+    "learn": "stage.learn",
+    "engine": "stage.engine",
+    "deliver": "stage.deliver",
+    "check": "stage.check",
+}
