@@ -46,7 +46,8 @@ class App:
         self.background = Background()
         self.jobs = JobTable()
         self.takes = TakeList()
-        self.project = ProjectModel(self._first_project)
+        self.saver = Background()
+        self.project = ProjectModel(self._first_project, self.saver)
         self.shots_page = ShotsPage(self.link, self.jobs, self.project, self.background)
         self.takes_page = TakesPage(self.link, self.jobs, self.takes, self.background)
         self.queue_page = QueuePage(self.link, self.jobs)
@@ -77,6 +78,8 @@ class App:
         write_settings(self.settings, self._settings_file)
         self.link.close()
         self.background.close()
+        self.saver.close()
+        self.project.flush()
         for page in (self.shots_page, self.takes_page):
             page.panel.player.close()
 

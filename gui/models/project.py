@@ -5,6 +5,7 @@ A project never changes: each edit makes a new one, so undo is a list of old one
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ import msgspec
 from PySide6.QtCore import QObject, Signal
 
 from daemon.protocol.jobs import DurationMode, Job, JobState, RedubSpec
+from gui.media.background import Background
 from gui.texts import text
 
 PROJECT_VERSION = 1
@@ -146,9 +148,13 @@ class ProjectModel(QObject):
     changed = Signal()
     failed = Signal(str)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, background: Background | None = None) -> None:
+        """background: where files are written, so that a slow disk does not hold up the window; else here."""
         super().__init__()
         self.path = path
+        self._background = background
+        self._unsaved: Project | None = None
+        self._swapping, self._writing = threading.Lock(), threading.Lock()
         self.project = Project()
         self._undo: list[tuple[Any, Project]] = []
         self._redo: list[Project] = []
@@ -165,6 +171,7 @@ class ProjectModel(QObject):
 
     def open(self, path: Path) -> None:
         """Open a file. Raises ProjectError."""
+        self.flush()
         self.project = read_project(path)
         self.path = path
         self._undo.clear()
@@ -173,6 +180,7 @@ class ProjectModel(QObject):
 
     def save_as(self, path: Path) -> None:
         """Keep the project in another file from now on. Raises ProjectError."""
+        self.flush()
         write_project(self.project, path)
         self.path = path
         self.changed.emit()
@@ -219,14 +227,34 @@ class ProjectModel(QObject):
         self._redo.clear()
         self._become(msgspec.structs.replace(self.project, shots=shots))
 
+    def flush(self) -> None:
+        """Write now what still waits to be written."""
+        said = self._write()
+        if said:
+            self.failed.emit(said)
+
     def _become(self, project: Project) -> None:
         """Show a project and keep it on disk at once."""
-        self.project = project
-        try:
-            write_project(project, self.path)
-        except ProjectError as error:
-            self.failed.emit(str(error))
+        with self._swapping:
+            is_waiting = self._unsaved is not None
+            self.project = self._unsaved = project
+        if self._background is None:
+            self.flush()
+        elif not is_waiting:
+            self._background.run(self._write, lambda said: self.failed.emit(said) if said else None)
         self.changed.emit()
+
+    def _write(self) -> str:
+        """Write the newest project that is not on disk; return why that failed, or nothing."""
+        with self._writing:
+            with self._swapping:
+                project, self._unsaved = self._unsaved, None
+            try:
+                if project is not None:
+                    write_project(project, self.path)
+            except ProjectError as error:
+                return str(error)
+        return ""
 
 
 def _with_paths(shot: Shot, change: Any) -> Shot:
