@@ -188,6 +188,10 @@ class Client:
         """Return how the daemon is."""
         return self._ask(messages.Status(), messages.StatusReply)
 
+    def models(self) -> messages.ListModelsReply:
+        """Return the models of the catalogue, here or not, and where they lie."""
+        return self._ask(messages.ListModels(), messages.ListModelsReply)
+
     def shutdown(self) -> None:
         """End the daemon and wait until it is gone."""
         self._ask(messages.Shutdown(), messages.ShutdownReply)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 import daemon
+from daemon.models.store import Store, free_bytes
 from daemon.paths import Paths
 from daemon.protocol import messages
 from daemon.protocol.codec import version_error
@@ -150,6 +151,13 @@ class Handlers:
             data=str(self._paths.data),
             logs=str(self._paths.logs),
             problems=self._problems(),
+        )
+
+    def list_models(self, request: messages.ListModels) -> messages.ListModelsReply:
+        """Return the models, here or not."""
+        folder = self._paths.models
+        return messages.ListModelsReply(
+            models=Store(folder).models(), folder=str(folder), free_bytes=free_bytes(folder)
         )
 
     def shutdown(self, request: messages.Shutdown) -> messages.ShutdownReply:

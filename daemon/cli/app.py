@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from daemon.cli import doctor, generate, jobs, redub, service, takes, timeline
+from daemon.cli import doctor, generate, jobs, models, redub, service, takes, timeline
 from daemon.cli.output import is_json, print_error
 from daemon.cli.status import ExitStatus
 from daemon.protocol.errors import DubwrightError, ErrorInfo
@@ -25,16 +25,20 @@ COMMANDS = {
     **takes.COMMANDS,
     **doctor.COMMANDS,
 }
-SERVICE_COMMANDS = ("start", "stop", "status")
+GROUPS = {
+    "daemon": ("start", "stop", "status"),
+    "models": ("list", "get", "import", "verify", "remove", "pack", "unpack"),
+}
 for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(service.app, name="daemon")
+app.add_typer(models.app, name="models")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
     as_json = is_json(arguments)
-    is_bare = list(arguments) in ([], ["daemon"])  # a group without a command shows its help
+    is_bare = list(arguments) in ([], *([group] for group in GROUPS))  # a group alone shows its help
     try:
         status = app(
             [*arguments, "--help"] if is_bare else list(arguments),
@@ -64,6 +68,6 @@ def _report_usage(error: TyperException, arguments: Sequence[str], *, as_json: b
 def _command_of(arguments: Sequence[str]) -> list[str]:
     """Return the words that name a command we have."""
     words = list(arguments[:2])
-    if words[:1] == ["daemon"]:
-        return words if words[1:] and words[1] in SERVICE_COMMANDS else words[:1]
+    if words[:1] and words[0] in GROUPS:
+        return words if words[1:] and words[1] in GROUPS[words[0]] else words[:1]
     return words[:1] if words[:1] and words[0] in COMMANDS else []

@@ -39,15 +39,23 @@ def find_files(task: TaskSpec, folder: Path) -> ModelFiles:
 
     Raises CheckpointError, naming what is missing and, for the wrong folder, the task it is for.
     """
+    folder = model_root(folder)
+    if (folder / "model_index.json").exists():
+        return _diffusers_files(task, folder)
+    if (folder / "diffusion_models").is_dir():
+        return _comfy_files(task, folder)
+    return _official_files(task, folder)
+
+
+def model_root(folder: Path) -> Path:
+    """Return the folder that a model's paths start from. Raises CheckpointError."""
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise CheckpointError(f"{folder} is no folder.", hint="Give the folder the model was downloaded to.")
     folder = _snapshot(folder)
-    if (folder / "model_index.json").exists():
-        return _diffusers_files(task, folder)
-    if (folder / "diffusion_models").is_dir() or (folder / "models" / "diffusion_models").is_dir():
-        return _comfy_files(task, folder)
-    return _official_files(task, folder)
+    if (folder / "models" / "diffusion_models").is_dir():
+        return folder / "models"
+    return folder
 
 
 def _snapshot(folder: Path) -> Path:
@@ -110,8 +118,6 @@ def _diffusers_files(task: TaskSpec, folder: Path) -> ModelFiles:
 
 
 def _comfy_files(task: TaskSpec, folder: Path) -> ModelFiles:
-    if (folder / "models").is_dir():
-        folder = folder / "models"
     kind = task.transformer.model_type
     wanted = [f"*{kind}*low_noise*", f"*{kind}*high_noise*"] if task.is_mixture else [f"*wan2*{kind}*"]
     is_speech = kind == "s2v"
