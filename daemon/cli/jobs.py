@@ -12,7 +12,7 @@ from daemon.cli.redub import print_job
 from daemon.cli.status import status_of
 from daemon.client import Client
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import CheckSpec, GenerateSpec, Job, JobSpec, JobState, ProbeSpec, RedubSpec
+from daemon.protocol.jobs import CheckSpec, GenerateSpec, Job, JobSpec, JobState, ProbeSpec, SpeakSpec
 from daemon.protocol.messages import EVENT_NAMES, JobChanged
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
@@ -117,8 +117,9 @@ def _what(spec: JobSpec) -> str:
         return f"check {spec.take}"
     if isinstance(spec, GenerateSpec):
         return f"generate {spec.task}{f' to {spec.save_file}' if spec.save_file else ''}"
-    kind = "redub" if isinstance(spec, RedubSpec) else "faces"
-    return f"{kind} {spec.source} {spec.in_} to {spec.out}"
+    if isinstance(spec, SpeakSpec):
+        return f"speak {spec.picture} with {spec.voice}"
+    return f"{spec.__struct_config__.tag} {spec.source} {spec.in_} to {spec.out}"
 
 
 COMMANDS = {

@@ -7,7 +7,15 @@ import typer
 
 from daemon.cli.follow import follow
 from daemon.cli.output import JsonOption, job_document, print_error, print_json, print_line, print_table
-from daemon.cli.specs import CHOICES, build_spec, position, position_pair, read_boxes, read_job_file
+from daemon.cli.specs import (
+    CHOICES,
+    build_spec,
+    position,
+    position_pair,
+    read_boxes,
+    read_job_file,
+    read_mask,
+)
 from daemon.cli.status import status_of
 from daemon.client import Client
 from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, ProbeSpec, RedubSpec, Take
@@ -56,6 +64,18 @@ def redub(
         list[str] | None,
         typer.Option(metavar="POS,POS", help="A range in which nothing is changed; may be given again."),
     ] = None,
+    grow: Annotated[
+        float | None, typer.Option(metavar="W", help="The mask wider by this share of the face's width.")
+    ] = None,
+    feather: Annotated[
+        float | None, typer.Option(metavar="W", help="The mask's edge softer by this share.")
+    ] = None,
+    shift: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="The mask moved right and down by these shares.")
+    ] = None,
+    paint_out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="JSON: polygons in which nothing may change.")
+    ] = None,
     rate: Annotated[
         str | None, typer.Option(metavar="N/D", help="The timeline's rate; otherwise the shot's own.")
     ] = None,
@@ -91,6 +111,7 @@ def redub(
             "face": face,
             "boxes": None if boxes is None else read_boxes(boxes),
             "leave_alone": [position_pair(pair) for pair in leave_alone or []],
+            "mask": read_mask(grow, feather, shift, paint_out),
             "rate": rate,
             "duration_mode": duration_mode,
             "deliver": deliver,

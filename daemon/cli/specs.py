@@ -109,6 +109,25 @@ def read_boxes(path: str) -> list[Any]:
     return boxes
 
 
+def read_mask(
+    grow: float | None, feather: float | None, shift: str | None, paint_out: str | None
+) -> dict[str, Any] | None:
+    """Build `mask` from its options; None when none was given. Raises RequestError `job.invalid`."""
+    given: dict[str, Any] = {"grow": grow, "feather": feather}
+    if shift is not None:
+        try:
+            right, down = (float(part) for part in shift.split(","))
+        except ValueError:
+            raise RequestError("job.invalid", f"--shift `{shift}` is not two numbers X,Y.") from None
+        given["shift"] = [right, down]
+    if paint_out is not None:
+        polygons = read_json(_read(paint_out), paint_out)
+        if not isinstance(polygons, list):
+            raise RequestError("job.invalid", f"{paint_out} holds no list of polygons.")
+        given["paint_out"] = polygons
+    return {name: value for name, value in given.items() if value is not None} or None
+
+
 def _read(path: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()

@@ -40,6 +40,7 @@ _MIDDLE_TEMPLATE = (
     (0.0, 0.373, -0.435),  # 4
 )
 CROP_SIDE = 1.72  # of the crop square, in eye distances: from the lower lids to below a dropped chin
+FACE_WIDTH = 2 * max(x for x, _, _ in _PAIR_TEMPLATE) / CROP_SIDE  # temple to temple, as a share of the crop
 CROP_CENTRE = np.array([0.0, 0.9, 0.2])  # in head space; deep enough that a turned head stays inside
 
 

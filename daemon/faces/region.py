@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from daemon.faces.lower_face import draw_mask, steady_outline
+from daemon.faces.lower_face import PLAIN, MaskShape, draw_mask, steady_outline
 from daemon.faces.occlusion import find_occluders
+from daemon.faces.painted import Painted, draw_painted
 from daemon.faces.pose import (
     crop_matrix,
     fit_head,
@@ -48,16 +49,24 @@ class Region:
     weight: np.ndarray
     outlines: np.ndarray  # (n, k, 2): the mask's outline in units of the crop, steadied over time
     occluders: np.ndarray | None = None  # (n, h, h) uint8, 255 where something stands before the face
+    shape: MaskShape = PLAIN
+    painted: tuple[Painted, ...] = ()  # what the editor takes out of the mask
 
     def mask(self, frame: int) -> np.ndarray:
         """Return the (size, size) float32 share of each crop pixel that may change: soft, 0 at the edge."""
         index = frame - self.frames.start
         if self.weight[index] <= 0:
             return np.zeros((self.size, self.size), np.float32)
-        mask = draw_mask(self.outlines[index], self.size)
+        mask = draw_mask(self.outlines[index], self.size, self.shape)
         if self.occluders is not None and self.occluders[index].any():
             hidden = cv2.resize(self.occluders[index], (self.size, self.size), interpolation=cv2.INTER_LINEAR)
             mask *= 1.0 - hidden.astype(np.float32) / 255.0
+        painted = [polygon.points for polygon in self.painted if frame in polygon.frames]
+        if painted:
+            to_crop = cv2.invertAffineTransform(self.matrices[index])
+            mask *= 1.0 - draw_painted(
+                [points @ to_crop[:, :2].T + to_crop[:, 2] for points in painted], self.size
+            )
         return mask * np.float32(self.weight[index])
 
 
@@ -78,12 +87,15 @@ def build_region(
     editable: np.ndarray | None = None,
     patch: Callable[[int], np.ndarray | None] | None = None,
     patch_matrix: Callable[[int], np.ndarray | None] | None = None,
+    shape: MaskShape = PLAIN,
+    painted: tuple[Painted, ...] = (),
 ) -> Region:
     """Plan the crop and the mask of `track` over `frames`.
 
     `editable` (n,) is False where a frame is to be left alone. With `patch` (uint8 RGB crops of frames)
     and `patch_matrix` (each one's matrix from patch pixels to the track's), things in front of the face are
-    found and kept out of the mask. The track must have at least one frame.
+    found and kept out of the mask. `shape` and `painted` are the editor's changes to it. The track must have
+    at least one frame.
     """
     known, usable = _fill_gaps(track, frames)
     if editable is not None:
@@ -93,7 +105,9 @@ def build_region(
     points = _into_crop(matrices, known[..., :2])
     outlines = steady_outline(points / size, float(rate))
     fade = float(FADE_SPAN_S * rate)
-    region = Region(size, frames, matrices, usable, points, _fade(usable, fade), outlines)
+    region = Region(
+        size, frames, matrices, usable, points, _fade(usable, fade), outlines, shape=shape, painted=painted
+    )
     if patch is None or patch_matrix is None:
         return region
     occluders = find_occluders(region, patch, patch_matrix)
@@ -107,7 +121,7 @@ def _hidden_share(region: Region, occluders: np.ndarray) -> np.ndarray:
     """Return (n,) of how much of the mask lies behind something."""
     shares = np.zeros(len(occluders))
     for index in np.flatnonzero(occluders.any(axis=(1, 2))):
-        mask = draw_mask(region.outlines[index], occluders.shape[1])
+        mask = draw_mask(region.outlines[index], occluders.shape[1], region.shape)
         shares[index] = (mask * occluders[index]).sum() / (255.0 * max(float(mask.sum()), 1e-6))
     return shares
 

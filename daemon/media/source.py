@@ -72,6 +72,12 @@ class SourceInfo:
         """Return the (2, 3) matrix from pixels of `Frame.upright_rgb8(max_side)` to square pixels."""
         return np.diag([float(self.sample_aspect), 1.0]) @ self.upright_to_stored(max_side)
 
+    def upright_size(self, max_side: int) -> tuple[int, int]:
+        """Return width and height of `Frame.upright_rgb8(max_side)`."""
+        view = self._view(max_side)
+        width, height = view.scaled_width, view.scaled_height
+        return (width, height) if self.rotation % 180 == 0 else (height, width)
+
     def squeeze(self, matrices: np.ndarray) -> np.ndarray:
         """Return (..., 2, 3) matrices that lead to stored pixels, from ones that lead to square pixels.
 

@@ -113,6 +113,7 @@ ERRORS: dict[str, ErrorKind] = {
         MediaError, "Play the file in a media player; export it again if it is broken."
     ),
     "source.no_video": ErrorKind(MediaError, "Choose a file with a video stream."),
+    "source.no_sound": ErrorKind(MediaError, "Place the voice by hand; there is no guide track to go by."),
     "source.corrupt": ErrorKind(MediaError, "Export the clip again, or choose a range without the damage."),
     "range.cut": ErrorKind(MediaError, "Re-dub each side of the cut by itself, or use --engine rewrite."),
     "voice.missing": ErrorKind(MediaError, "Check the path of the voice file."),
@@ -121,6 +122,9 @@ ERRORS: dict[str, ErrorKind] = {
     ),
     "voice.empty": ErrorKind(MediaError, "Give a voice that has sound in the chosen range."),
     "face.none": ErrorKind(MediaError, "Choose a range in which the speaker's face and mouth can be seen."),
+    "face.too_small": ErrorKind(
+        MediaError, "Choose a closer shot, or use a copy of the clip in which the face is larger."
+    ),
     "face.not_found": ErrorKind(
         MediaError, "List the faces with `dubwright faces`, then choose one of them."
     ),

@@ -1,6 +1,6 @@
 """Join crop and source frame: colour and grain matched, nothing touched outside the matte."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -110,6 +110,13 @@ def place_patch(crop: np.ndarray, alpha: np.ndarray, matrix: np.ndarray, width: 
     placed = place(alpha.astype(np.float32), matrix, area, border=0.0)
     placed[placed < 1 / 512] = 0.0
     return Patch(area, place(crop.astype(np.float32), matrix, area), np.minimum(placed, 1.0))
+
+
+def keep_out(patch: Patch, painted: np.ndarray) -> Patch:
+    """Return the patch without what lies in `painted`, (rows, columns) bool of the frame, pixel by pixel."""
+    area = patch.area
+    hidden = painted[area.y0 : area.y1, area.x0 : area.x1]
+    return replace(patch, alpha=np.where(hidden, np.float32(0), patch.alpha))
 
 
 def bake(

@@ -23,6 +23,7 @@ from daemon.paths import find_paths
 from daemon.protocol.errors import MediaError, RequestError
 from daemon.protocol.jobs import (
     CheckSpec,
+    AlignSpec,
     FacesSpec,
     GenerateSpec,
     JobSpec,
@@ -33,7 +34,9 @@ from daemon.protocol.jobs import (
 )
 from daemon.redub.crop_reader import CropReader
 from daemon.redub.likeness import Likeness, learn_likeness
+from daemon.redub.guide import align_voice
 from daemon.redub.plan import Plan, make_plan, resolve_range, timecode_at
+from daemon.redub.outline import save_outline
 from daemon.redub.production import Stage, check_file, make_take
 from daemon.redub.progress import Reporter
 from daemon.redub.surroundings import crop_around, surroundings
@@ -43,6 +46,7 @@ from daemon.redub.take import find_take, prepare_folder, take_folder_name
 _LIKENESS_CROPS = 240
 _THUMBNAIL_SIDE = 160  # px
 _MIN_SEEN = 3  # frames of the range in which the speaker must be seen
+_MASKS_LOOKED_AT = 24
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,8 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Jo
         case FacesSpec():
             return JobResult(result=list_faces(spec, work=work, job_id=job_id, reporter=reporter))
         case ProbeSpec():
+        case AlignSpec():
+            return JobResult(result=align_sound(spec, reporter=reporter))
             return JobResult(result=probe(spec.redub, reporter=reporter))
         case CheckSpec():
             return JobResult(result=check(spec.take, work=work, reporter=reporter))
@@ -105,7 +111,7 @@ def probe(spec: RedubSpec, *, reporter: Reporter) -> dict[str, Any]:
 
 
 def list_faces(spec: FacesSpec, *, work: Path, job_id: str, reporter: Reporter) -> dict[str, Any]:
-    """Find the people in a range; write a thumbnail of each to the cache folder."""
+    """Find the people in a range; write a thumbnail and the mask's outline of each to the cache folder."""
     with _open(spec) as source:
         frames = resolve_range(spec, source.info)
         found = survey(source, frames, work=work, reporter=reporter, keep_patches=False)
@@ -119,10 +125,20 @@ def list_faces(spec: FacesSpec, *, work: Path, job_id: str, reporter: Reporter) 
 def describe_source(info: SourceInfo) -> dict[str, Any]:
     """Return what a clip is, in plain values."""
     return {
+        for track, face in zip(found.tracks, faces, strict=True):
+            face["outline"] = str(folder / f"face{track.track_id}.npz")
+            save_outline(Path(face["outline"]), track, frames, source.info)
         "path": str(info.path),
         "frames": info.frame_count,
         "rate": [info.rate.numerator, info.rate.denominator],
         "size": [info.width, info.height],
+def align_sound(spec: AlignSpec, *, reporter: Reporter) -> dict[str, Any]:
+    """Find where a voice lies under a range, going by the source's own sound."""
+    reporter.stage("probe", 1)
+    with _open(spec) as source:
+        return align_voice(spec, source, reporter=reporter)
+
+
         "rotation": info.rotation,
         "pixels": info.pixels.name,
         "variable_rate": info.is_vfr,
@@ -136,7 +152,7 @@ def _takes_folder(spec: RedubSpec) -> Path:
     return Path(spec.dest) if spec.dest else find_paths().takes / take_folder_name(spec)
 
 
-def _open(spec: RedubSpec | FacesSpec) -> Source:
+def _open(spec: RedubSpec | FacesSpec | AlignSpec) -> Source:
     return open_source(Path(spec.source), _rate(spec.rate))
 
 
@@ -191,8 +207,11 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
     crops = CropReader(source, region, still=lambda: reporter.frames(0))
     around = surroundings(frames, footage)
     material = Material(footage, track, patch, sound, patch_matrix)
+        shape=plan.shape,
+        painted=plan.painted,
     shot = Shot(
         info.rate,
+    _require_mask(region, plan)
         frames,
         region,
         crop_around(crops, source, track, around, still=lambda: reporter.frames(0)),
@@ -247,6 +266,16 @@ def _learn_likeness(found: Survey, track: FaceTrack, region: Region) -> Likeness
     middle = int(np.argmax(region.weight))
     mask = cv2.resize(region.mask(region.frames.start + middle), (64, 64), interpolation=cv2.INTER_AREA)
     return learn_likeness(crops, mask)
+def _require_mask(region: Region, plan: Plan) -> None:
+    """Refuse a mask that the editor's changes leave nothing of."""
+    if plan.spec.mask is None:
+        return
+    usable = np.flatnonzero(region.usable & plan.editable)
+    looked_at = usable[np.unique(np.linspace(0, len(usable) - 1, _MASKS_LOOKED_AT).astype(int))]
+    if not any(region.mask(plan.frames.start + int(index)).any() for index in looked_at):
+        raise RequestError("job.invalid", "`mask` leaves nothing of the mouth that may change.")
+
+
 
 
 def _describe_face(track: FaceTrack, source: Source, folder: Path) -> dict[str, Any]:

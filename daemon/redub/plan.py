@@ -10,12 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from daemon.faces.lower_face import PLAIN, MaskShape
+from daemon.faces.painted import Painted
+from daemon.faces.pose import FACE_WIDTH
 from daemon.media.deliver import check_picture
 from daemon.media.segment import FrameRange, format_timecode, parse_timecode, resolve_position, sample_at
 from daemon.media.source import Source, SourceInfo
 from daemon.media.voice import ConformedVoice, Voice
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import Codec, FacesSpec, Position, RedubSpec
+from daemon.protocol.jobs import AlignSpec, Codec, FacesSpec, MaskSpec, Position, RedubSpec
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Plan:
     voice: ConformedVoice  # under `frames`
     editable: np.ndarray  # (n,) bool over `frames`
     codec: Codec
+    shape: MaskShape = PLAIN
+    painted: tuple[Painted, ...] = ()
 
     def delivered_voice(self) -> ConformedVoice:
         """Return the voice as the take carries it: silent under the handles, sample-exact."""
@@ -53,6 +58,7 @@ class Plan:
             "timecode": timecode_at(info, self.delivered.start),
             "voice_at": self.voice_at,
             "left_alone": ranges_where(~self.editable, self.frames.start),
+            "painted_out": [[painted.frames.start, painted.frames.stop] for painted in self.painted],
             "deliver": self.spec.deliver,
             "codec": self.codec,
         }
@@ -80,10 +86,31 @@ def make_plan(spec: RedubSpec, source: Source, voice: Voice) -> Plan:
     codec: Codec = spec.codec or ("prores4444" if spec.deliver == "overlay" else "prores422hq")
     check_picture(codec, info, alpha=spec.deliver == "overlay")
     delivered = frames.widen(spec.handles).clip(info.frames)
-    return Plan(spec, info, frames, delivered, voice_at, laid, editable, codec)
+    shape, painted = _read_mask(spec.mask, frames, info)
+    return Plan(spec, info, frames, delivered, voice_at, laid, editable, codec, shape, painted)
 
 
-def resolve_range(spec: RedubSpec | FacesSpec, info: SourceInfo) -> FrameRange:
+def _read_mask(
+    mask: MaskSpec | None, frames: FrameRange, info: SourceInfo
+) -> tuple[MaskShape, tuple[Painted, ...]]:
+    """Return the editor's changes to the mask, in units of the crop and in square pixels."""
+    if mask is None:
+        return PLAIN, ()
+    right, down = mask.shift
+    shape = MaskShape(
+        mask.grow * FACE_WIDTH, mask.feather * FACE_WIDTH, (right * FACE_WIDTH, down * FACE_WIDTH)
+    )
+    to_square = info.upright_to_square(max(info.width, info.height))
+    painted = []
+    for polygon in mask.paint_out:
+        first = frames.start if polygon.in_ is None else _resolve(polygon.in_, info)
+        stop = frames.stop if polygon.out is None else _resolve(polygon.out, info)
+        points = np.array(polygon.points, float) @ to_square[:, :2].T + to_square[:, 2]
+        painted.append(Painted(points, FrameRange(first, max(first, stop)).clip(frames)))
+    return shape, tuple(painted)
+
+
+def resolve_range(spec: RedubSpec | FacesSpec | AlignSpec, info: SourceInfo) -> FrameRange:
     """Return the frames a request means. Raises as `make_plan`."""
     frames = FrameRange(_resolve(spec.in_, info), _resolve(spec.out, info))
     if len(frames) == 0:

@@ -15,6 +15,7 @@ from daemon.engines.choose import open_engine
 from daemon.engines.engine import Engine, Shot
 from daemon.engines.rewrite.predict import predict_aperture
 from daemon.faces.mesh import FaceMesh
+from daemon.faces.painted import fill_polygons
 from daemon.media.codecs import suffix_of
 from daemon.media.colour import coding_of
 from daemon.media.deliver import OVERLAY_PIXELS, TakeWriter, matte_pixels, open_writer
@@ -22,7 +23,7 @@ from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source
 from daemon.protocol.jobs import Take
 from daemon.redub.checks import judge, summarise
-from daemon.redub.composite import Patch, bake, blend_crop, overlay_planes, place_patch
+from daemon.redub.composite import Patch, bake, blend_crop, keep_out, overlay_planes, place_patch
 from daemon.redub.crop import Area
 from daemon.redub.crop_reader import CropReader
 from daemon.redub.likeness import Likeness
@@ -168,6 +169,10 @@ def _patches(
             if alpha.any():
                 matrix = info.squeeze(region.matrices[frame - region.frames.start])
                 patch = place_patch(crop, alpha, matrix, info.width, info.height)
+                painted = [polygon for polygon in stage.plan.painted if frame in polygon.frames]
+                if painted:
+                    stored = [info.squeeze(polygon.points[..., None])[..., 0] for polygon in painted]
+                    patch = keep_out(patch, fill_polygons(stored, info.width, info.height) > 0)
         yield frame, patch
 
 
@@ -250,6 +255,7 @@ def check_and_record(
         seed=seed,
         engine=engine.name,
         badge=figures["badge"],
+        quality=plan.spec.quality if engine.name == "wan" else None,
         checks=figures,
         matte=None if files.matte is None else str(files.matte),
     )

@@ -1,6 +1,7 @@
 """The crop path, the mask, and things in front of the mouth, on real footage."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,6 +9,8 @@ import numpy as np
 import pytest
 
 from daemon.faces.landmarks import CHIN, EYE_INNER, LIPS_OUTER
+from daemon.faces.lower_face import MaskShape
+from daemon.faces.painted import Painted, fill_polygons
 from daemon.faces.pose import crop_matrix, pose_matrix
 from daemon.faces.region import Region, build_region, crop_size
 from daemon.faces.tracks import FaceTrack
@@ -97,6 +100,50 @@ def test_the_mask_fades_beside_frames_that_are_left_alone(shot: Shot) -> None:
     assert (np.diff(region.weight[40:48]) >= 0).all()
     assert 0 < region.weight[40] < 0.3
     assert region.weight[[20, 50]].tolist() == [1.0, 1.0]
+
+
+def test_a_mask_is_grown_feathered_and_moved(shot: Shot) -> None:
+    plain = build_region(shot.track, ALL, shot.size).mask(20)
+    wide, narrow, soft, moved = (
+        build_region(shot.track, ALL, shot.size, shape=shape).mask(20)
+        for shape in (
+            MaskShape(grow=0.06),
+            MaskShape(grow=-0.06),
+            MaskShape(feather=0.1),
+            MaskShape(shift=(0.05, 0.0)),
+        )
+    )
+    assert (wide >= plain - 0.02).all()
+    assert (narrow <= plain + 0.02).all()
+    assert wide.sum() > 1.15 * plain.sum()
+    assert narrow.sum() < 0.85 * plain.sum()
+    assert (soft[plain > 0.99] > 0.95).all(), "softness lies outside"
+    assert edge_length(soft) > 1.3 * edge_length(plain)
+    assert middle(moved) - middle(plain) == pytest.approx(0.05 * shot.size, abs=0.012 * shot.size)
+    assert not wide[[0, -1]].any()
+    assert not wide[:, [0, -1]].any()
+
+
+def edge_length(mask: np.ndarray) -> float:
+    return float(((mask > 0.05) & (mask < 0.95)).sum())
+
+
+def middle(mask: np.ndarray) -> float:
+    return float(mask.sum(axis=0) @ np.arange(len(mask)) / mask.sum())
+
+
+def test_a_painted_polygon_is_out_of_the_mask_in_its_frames_alone(shot: Shot) -> None:
+    plain = build_region(shot.track, ALL, shot.size)
+    chin = shot.track.points[20, CHIN, :2]
+    reach = 0.3 * float(np.ptp(shot.track.points[20, :, 0]))
+    square = chin + reach * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    region = replace(plain, painted=(Painted(square, FrameRange(10, 40)),))
+    inside = cv2.transform(square[None], cv2.invertAffineTransform(plain.matrices[20]))[0]
+    hidden = fill_polygons([inside], shot.size, shot.size) > 0
+    assert (plain.mask(20)[hidden] > 0).any()
+    assert not region.mask(20)[hidden].any()
+    assert (region.mask(20)[~hidden] > 0).any()
+    assert np.array_equal(region.mask(50), plain.mask(50))
 
 
 def test_frames_without_the_face_are_unusable_but_have_a_crop(shot: Shot) -> None:

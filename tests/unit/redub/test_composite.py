@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from daemon.faces.painted import fill_polygons
 from daemon.media.colour import Coding, coding_of
 from daemon.media.deliver import OVERLAY_PIXELS
 from daemon.media.pixels import PixelFormat, pixel_format
@@ -13,6 +14,7 @@ from daemon.redub.composite import (
     bake,
     blend_crop,
     changed_area,
+    keep_out,
     match_colour,
     noise_level,
     overlay_planes,
@@ -74,6 +76,26 @@ def test_code_values_outside_the_matte_stay_what_they_were(name: str) -> None:
         reach = cv2.dilate(touched, np.ones((3, 5), np.uint8)) if ours.shape != touched.shape else touched
         allowed = cv2.resize(reach, (columns, rows), interpolation=cv2.INTER_NEAREST) > 0
         np.testing.assert_array_equal(ours[~allowed], theirs[~allowed])
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_is_painted_out_keeps_its_code_values_in_every_plane(name: str) -> None:
+    pixels = pixel_format(name)
+    planes = picture(pixels)
+    patch = place_patch(np.ones((SIZE, SIZE, 3), np.float32), disc(60), MATRIX, WIDTH, HEIGHT)
+    polygon = np.array([[120.3, 90.7], [190.0, 101.0], [171.0, 160.4]])
+    painted = fill_polygons([polygon], WIDTH, HEIGHT) > 0
+
+    baked = bake(planes, pixels, coding(pixels), keep_out(patch, painted))
+
+    assert (baked[0] != planes[0]).any()
+    for ours, theirs in zip(baked, planes, strict=True):
+        rows, columns = ours.shape
+        high, wide = -(-HEIGHT // rows), -(-WIDTH // columns)
+        padded = np.pad(painted, ((0, rows * high - HEIGHT), (0, columns * wide - WIDTH)))
+        kept = padded.reshape(rows, high, columns, wide).any(axis=(1, 3))
+        assert kept.sum() > 50
+        np.testing.assert_array_equal(ours[kept], theirs[kept])
 
 
 def test_the_placed_area_follows_the_crop_across_the_frame_edge() -> None:
