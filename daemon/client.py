@@ -48,6 +48,7 @@ from daemon.protocol.messages import (
     Subscribed,
     job_topic,
 )
+from daemon.protocol.night import ScheduleSettings
 from daemon.subscription import Subscription
 
 TRIES = 3
@@ -120,11 +121,22 @@ class Client:
         key: str | None = None,
         priority: int = 0,
         hold: bool = False,
+        tonight: bool = False,
+        deadline: float | None = None,
     ) -> Job:
-        """Put a job on the queue and return it. The same `key` and spec again return the same job."""
+        """Put a job on the queue and return it. The same `key` and spec again return the same job.
+
+        `tonight` keeps it until the schedule's next window; `deadline` is in seconds since the epoch.
+        """
         plain = spec if isinstance(spec, dict) else msgspec.to_builtins(spec)
         request = messages.SubmitJob(
-            spec=plain, key=key or new_id(), priority=priority, submitted_by=self._name, hold=hold
+            spec=plain,
+            key=key or new_id(),
+            priority=priority,
+            submitted_by=self._name,
+            hold=hold,
+            tonight=tonight,
+            deadline=deadline,
         )
         return self._ask(request, messages.SubmitJobReply).job
 
@@ -158,17 +170,24 @@ class Client:
         """Put a failed or cancelled job back on the queue; a failed one keeps its finished chunks."""
         return self._ask(messages.RetryJob(job_id=job_id), messages.JobReply).job
 
-    def hold(self, job_id: str) -> Job:
-        """Keep a queued job from running."""
-        return self._ask(messages.HoldJob(job_id=job_id), messages.JobReply).job
+    def hold(self, job_id: str, *, tonight: bool = False) -> Job:
+        """Keep a job from running until it is released, or until tonight."""
+        return self._ask(messages.HoldJob(job_id=job_id, tonight=tonight), messages.JobReply).job
 
     def release(self, job_id: str) -> Job:
         """Let a held job run."""
         return self._ask(messages.ReleaseJob(job_id=job_id), messages.JobReply).job
 
-    def reorder(self, job_id: str, *, priority: int | None = None, before: str | None = None) -> Job:
-        """Give a waiting job another priority, or the place just before another job."""
-        request = messages.ReorderJob(job_id=job_id, priority=priority, before=before)
+    def reorder(
+        self,
+        job_id: str,
+        *,
+        priority: int | None = None,
+        before: str | None = None,
+        deadline: float | None = None,
+    ) -> Job:
+        """Give a waiting job another priority or deadline (0: none), or the place just before another job."""
+        request = messages.ReorderJob(job_id=job_id, priority=priority, before=before, deadline=deadline)
         return self._ask(request, messages.JobReply).job
 
     def job_log(self, job_id: str) -> list[messages.LogEntry]:
@@ -191,6 +210,18 @@ class Client:
     def models(self) -> messages.ListModelsReply:
         """Return the models of the catalogue, here or not, and where they lie."""
         return self._ask(messages.ListModels(), messages.ListModelsReply)
+
+    def schedule(self, settings: ScheduleSettings | None = None) -> messages.ScheduleReply:
+        """Return the schedule of the night; first replace it, if a new one is given."""
+        return self._ask(messages.Schedule(settings=settings), messages.ScheduleReply)
+
+    def forecast(self) -> messages.ForecastReply:
+        """Return what fits into the window that is open, or the next one."""
+        return self._ask(messages.Forecast(), messages.ForecastReply)
+
+    def report(self, night: str | None = None) -> messages.ReportReply:
+        """Return the report of a night, or of the window that is open, or of the last one."""
+        return self._ask(messages.Report(night=night), messages.ReportReply)
 
     def shutdown(self) -> None:
         """End the daemon and wait until it is gone."""

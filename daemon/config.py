@@ -13,6 +13,11 @@ model = "/path"       # folder of Wan2.2-S2V-14B; otherwise looked for in the mo
 memory_gb = 12        # of the GPU, that the engine may use; otherwise all that is free
 draft_lora = "/path"  # a step-distilled LoRA, for drafts in four steps
 
+[report]
+notify = true         # a desktop notification when a night's report is written
+command = ["/path/to/program", "argument"]  # run with the report's path as its last argument; no shell
+webhook = "https://..."                     # the report is sent there as JSON
+
 [log]
 level = "info"        # debug, info, warning or error
 """
@@ -56,6 +61,15 @@ class WanConfig:
 
 
 @dataclass(frozen=True)
+class ReportConfig:
+    """Who is told of a night's report. Only this file can name a program or an address."""
+
+    notify: bool = True
+    command: list[str] = field(default_factory=list)
+    webhook: str | None = None
+
+
+@dataclass(frozen=True)
 class LogConfig:
     """How much is written to the logs."""
 
@@ -69,6 +83,7 @@ class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     folders: FoldersConfig = field(default_factory=FoldersConfig)
     wan: WanConfig = field(default_factory=WanConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
 
@@ -118,6 +133,11 @@ def _check_values(config: Config, path: Path) -> None:
     if config.wan.memory_gb is not None and not config.wan.memory_gb > 0:
         raise RequestError(
             "config.invalid", f"{path}: `wan.memory_gb` is {config.wan.memory_gb}; it must be above 0."
+        )
+    if config.report.webhook is not None and not config.report.webhook.startswith(("https://", "http://")):
+        raise RequestError(
+            "config.invalid",
+            f"{path}: `report.webhook` is {config.report.webhook!r}; it must be a web address.",
         )
     if config.log.level not in LOG_LEVELS:
         levels = ", ".join(LOG_LEVELS)

@@ -26,6 +26,9 @@ from daemon.protocol.jobs import (
 )
 from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION, REQUEST_NAMES, JobReply
 from daemon.queue.store import JobStore
+from daemon.schedule.forecast import forecast
+from daemon.schedule.keeper import Keeper
+from daemon.schedule.report import load_report, report_path
 from daemon.worker.supervisor import Supervisor
 
 PATH_FIELDS = ("source", "voice", "picture", "pose", "model", "dest", "take", *GENERATE_PATHS)
@@ -38,6 +41,7 @@ class Handlers:
         self,
         store: JobStore,
         supervisor: Supervisor,
+        keeper: Keeper,
         *,
         paths: Paths,
         endpoint: str,
@@ -45,6 +49,7 @@ class Handlers:
     ) -> None:
         self._store = store
         self._supervisor = supervisor
+        self._keeper = keeper
         self._paths = paths
         self._endpoint = endpoint
         self._stop = stop
@@ -78,8 +83,11 @@ class Handlers:
             priority=request.priority,
             submitted_by=request.submitted_by,
             hold=request.hold,
+            tonight=request.tonight,
+            deadline=request.deadline,
         )
         if is_new:
+            self._keeper.look()
             self._supervisor.poke()
         return messages.SubmitJobReply(job=job, is_new=is_new)
 
@@ -109,18 +117,23 @@ class Handlers:
         return self._queued(request.job_id, only_from={JobState.FAILED, JobState.CANCELLED})
 
     def hold_job(self, request: messages.HoldJob) -> JobReply:
-        """Keep a queued job from running."""
-        return self._unless_there(
-            request.job_id, JobState.HELD, lambda job_id: self._store.move(job_id, JobState.HELD)
-        )
+        """Keep a job from running; a running one stops within a second."""
+        job = self._store.get(request.job_id)
+        if job.state is not JobState.HELD:
+            return JobReply(job=self._supervisor.hold(request.job_id, tonight=request.tonight))
+        if job.tonight != request.tonight:
+            job = self._store.set_tonight(request.job_id, request.tonight)
+        return JobReply(job=job)
 
     def release_job(self, request: messages.ReleaseJob) -> JobReply:
-        """Let a held job run."""
+        """Let a held job run, also one that waits for the night."""
         return self._queued(request.job_id, only_from={JobState.HELD})
 
     def reorder_job(self, request: messages.ReorderJob) -> JobReply:
-        """Give a waiting job another priority or place."""
-        job = self._store.reorder(request.job_id, priority=request.priority, before=request.before)
+        """Give a waiting job another priority, deadline or place."""
+        job = self._store.reorder(
+            request.job_id, priority=request.priority, before=request.before, deadline=request.deadline
+        )
         return JobReply(job=job)
 
     def job_log(self, request: messages.JobLog) -> messages.JobLogReply:
@@ -151,6 +164,45 @@ class Handlers:
             data=str(self._paths.data),
             logs=str(self._paths.logs),
             problems=self._problems(),
+            gpus=self._keeper.sensors.gpus(),
+            held_back=self._keeper.held_back,
+        )
+
+    def schedule(self, request: messages.Schedule) -> messages.ScheduleReply:
+        """Return the schedule; first replace it, if a new one is given. Raises RequestError."""
+        if request.settings is not None:
+            self._keeper.change(request.settings)
+        window = self._keeper.window()
+        return messages.ScheduleReply(
+            settings=self._keeper.settings,
+            is_open=self._keeper.is_open,
+            opens_at=None if window is None else window.opens_at,
+            closes_at=None if window is None else window.closes_at,
+            waiting=len(self._store.tonight(JobState.HELD, JobState.QUEUED)),
+            held_back=self._keeper.held_back,
+        )
+
+    def forecast(self, request: messages.Forecast) -> messages.ForecastReply:
+        """Return what fits into the window that is open, or the next one."""
+        window = self._keeper.window()
+        return messages.ForecastReply(
+            is_open=self._keeper.is_open,
+            opens_at=None if window is None else window.opens_at,
+            closes_at=None if window is None else window.closes_at,
+            jobs=forecast(self._keeper.planned(), window, self._keeper.now()),
+        )
+
+    def report(self, request: messages.Report) -> messages.ReportReply:
+        """Return the report of a window. Raises RequestError `report.not_found`."""
+        found = self._keeper.report() if request.night is None else load_report(self._paths, request.night)
+        if found is None:
+            raise RequestError("report.not_found", "No window of the schedule has opened yet.")
+        path = report_path(self._paths, found.night)
+        page = path.with_suffix(".html")
+        return messages.ReportReply(
+            report=found,
+            json=str(path) if path.exists() else None,
+            html=str(page) if page.exists() else None,
         )
 
     def list_models(self, request: messages.ListModels) -> messages.ListModelsReply:
@@ -179,7 +231,7 @@ class Handlers:
 
     def _queued(self, job_id: str, *, only_from: set[JobState]) -> JobReply:
         """Put a job back on the queue and wake a worker for it."""
-        job = self._store.move(job_id, JobState.QUEUED, only_from=only_from)
+        job = self._store.move(job_id, JobState.QUEUED, only_from=only_from, tonight=False)
         self._supervisor.poke()
         return JobReply(job=job)
 

@@ -38,6 +38,16 @@ class Paths:
         return self.config / "keys.json"
 
     @property
+    def schedule_file(self) -> Path:
+        """Return the schedule of the night (JSON); it need not exist."""
+        return self.config / "schedule.json"
+
+    @property
+    def reports(self) -> Path:
+        """Return the folder of the mornings' reports."""
+        return self.data / "reports"
+
+    @property
     def lock_file(self) -> Path:
         """Return the file whose lock the one running daemon holds."""
         return self.data / "daemon.lock"

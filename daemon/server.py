@@ -43,6 +43,7 @@ from daemon.protocol.codec import (
 from daemon.protocol.errors import DubwrightError, InternalError, MachineError, RequestError
 from daemon.protocol.messages import PROTOCOL_VERSION, REQUESTS, DaemonStopping
 from daemon.queue.store import JobStore
+from daemon.schedule.keeper import Keeper
 from daemon.worker.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -82,13 +83,28 @@ class Server:
             at_end.callback(store.close)
             supervisor = Supervisor(store, bus.publish, asyncio.get_running_loop(), paths=self._paths)
             at_end.callback(supervisor.stop)
+            keeper = Keeper(
+                store,
+                supervisor,
+                bus.publish,
+                asyncio.get_running_loop(),
+                paths=self._paths,
+                report=self._config.report,
+            )
+            at_end.callback(keeper.stop)
             endpoint = _endpoint_of(requests, control, events)
             handlers = Handlers(
-                store, supervisor, paths=self._paths, endpoint=endpoint.requests, stop=self._stopping.set
+                store,
+                supervisor,
+                keeper,
+                paths=self._paths,
+                endpoint=endpoint.requests,
+                stop=self._stopping.set,
             )
             write_endpoint(self._paths.endpoint_file, endpoint)
             at_end.callback(self._paths.endpoint_file.unlink, missing_ok=True)  # else we would seem killed
             self._stop_on_signals()
+            keeper.start()  # first: what waits for the night must not begin
             supervisor.start()
             ready(endpoint)
             log.info("Ready, process %d, on %s.", os.getpid(), endpoint.requests)

@@ -5,11 +5,13 @@ shipped costs below stand in; a few jobs later they count for little.
 """
 
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
-from daemon.protocol.jobs import Progress
+from daemon.protocol.jobs import JobSpec, Position, Progress, RedubSpec
 from daemon.redub.progress import STAGES
 
 PER_TAKE = ("learn", "engine", "deliver", "check")
@@ -23,6 +25,11 @@ PRIOR_WEIGHT = 0.3
 
 DEFAULT_FRAMES = 125
 """Assumed for a stage whose length nobody knows yet."""
+
+USUAL_RATE = 25.0
+"""Assumed for a range in timecode whose rate nobody knows yet."""
+
+MOST_FRAMES = 10_000_000
 
 HD_MEGAPIXELS = 2.07
 """Assumed for a source whose size nobody knows yet."""
@@ -62,6 +69,42 @@ SHIPPED: dict[str, StageCost] = {
 
 FOLLOWS = {"learn": "track"}
 """Stages that go over the same frames as an earlier one; the others go over the job's range."""
+
+
+def cost_name(spec: JobSpec, engine: str = "") -> str:
+    """Return the name under which a job's costs are kept: its engine, with its quality, or its kind.
+
+    `engine` is the one that made the takes, where the spec leaves the choice.
+    """
+    if not isinstance(spec, RedubSpec):
+        return str(spec.__struct_config__.tag)
+    engine = engine or spec.engine
+    return f"wan {spec.quality}" if engine == "wan" else engine
+
+
+def frames_of(spec: JobSpec) -> int | None:
+    """Return the length of a job's range in frames; a range in timecode is taken at the job's rate, or 25."""
+    first, stop = getattr(spec, "in_", None), getattr(spec, "out", None)
+    if isinstance(first, int) and isinstance(stop, int):
+        return stop - first
+    seconds = (_seconds_of(first), _seconds_of(stop))
+    if seconds[0] is None or seconds[1] is None:
+        return None
+    try:
+        rate = float(Fraction(getattr(spec, "rate", None) or USUAL_RATE))
+    except (ValueError, ZeroDivisionError, OverflowError):
+        rate = USUAL_RATE
+    frames = round((seconds[1] - seconds[0]) * rate)
+    return frames if 0 < frames < MOST_FRAMES else None
+
+
+def _seconds_of(position: Position | None) -> float | None:
+    """Return the seconds of a timecode, its frames left out; None for what is none."""
+    parts = re.split("[:;]", position) if isinstance(position, str) else []
+    if len(parts) != 4 or not all(part.isdigit() and len(part) <= 2 for part in parts):
+        return None
+    hours, minutes, seconds, _ = (int(part) for part in parts)
+    return hours * 3600.0 + minutes * 60 + seconds
 
 
 def fit_cost(samples: Sequence[Sample], prior: StageCost) -> StageCost:
@@ -138,6 +181,11 @@ class JobEta:
         return Progress(
             stage=stage, done=done, total=total, fraction=round(self._fraction, 4), eta_s=round(left_s, 1)
         )
+
+    @property
+    def stage_s(self) -> float:
+        """What the present stage should take as a whole, in seconds."""
+        return self._foretell(self._current) * self._pace()
 
     def _enter(self, stage: str, now: float) -> None:
         if self._current:

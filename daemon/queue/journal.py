@@ -32,8 +32,11 @@ class Journal:
     `broken` is where an unreadable queue was set aside when this one was opened, else None.
     """
 
-    def __init__(self, path: Path, listener: Listener | None = None) -> None:
+    def __init__(
+        self, path: Path, listener: Listener | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self.path = path
+        self.clock = clock  # seconds since the epoch
         self.listener = listener
         self._db, self.broken = open_database(path)
         self._live: dict[
@@ -89,7 +92,7 @@ class Journal:
                 self.listener(event, seq)
 
     def _log(self, db: sqlite3.Connection, job_id: str, sentence: str) -> None:
-        now = time.time()
+        now = self.clock()
         seq = self._event(db, job_id, JobLogged(job_id=job_id, at=now, sentence=sentence))
         db.execute("INSERT INTO job_log VALUES (?, ?, ?, ?)", (job_id, seq, now, sentence))
 

@@ -29,6 +29,8 @@ COLUMNS = (
     "finished_at",
     "progress",
     "error",
+    "tonight",
+    "deadline",
     "result",
 )
 """What a job is made from, in the order that `job_from` takes."""
@@ -60,7 +62,8 @@ def job_from(values: Sequence[Any], takes: list[Take], progress: Progress | None
 
     Unpacked by place, not by name: a list of 10,000 jobs takes half the time.
     """
-    job_id, spec, state, priority, at, by, attempt, started, finished, row_progress, error, result = values
+    job_id, spec, state, priority, at, by, attempt, started, finished, row_progress, *rest = values
+    error, tonight, deadline, result = rest
     if progress is None and row_progress:
         progress = _progress.decode(row_progress)
     return Job(
@@ -77,7 +80,16 @@ def job_from(values: Sequence[Any], takes: list[Take], progress: Progress | None
         error=_error.decode(error) if error else None,
         takes=takes,
         result=msgspec.json.decode(result) if result else None,
+        tonight=bool(tonight),
+        deadline=deadline,
     )
+
+
+def uses_gpu(spec: JobSpec) -> bool:
+    """Return whether a job needs the GPU, and so gives way to other programs that do."""
+    if isinstance(spec, RedubSpec):
+        return spec.engine == "wan"
+    return isinstance(spec, GenerateSpec | SpeakSpec)
 
 
 def role_of(spec: JobSpec) -> str:

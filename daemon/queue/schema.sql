@@ -58,3 +58,25 @@ CREATE TABLE stage_timings (
 ) STRICT;
 
 CREATE INDEX stage_timings_recent ON stage_timings (engine, stage, number);
+
+-- version 3
+-- Jobs of the night, deadlines, and jobs that give way to others on this machine.
+ALTER TABLE jobs ADD COLUMN tonight INTEGER NOT NULL DEFAULT 0;   -- waits for the windows of the schedule
+ALTER TABLE jobs ADD COLUMN deadline REAL;                        -- seconds since the epoch; NULL: none
+ALTER TABLE jobs ADD COLUMN due REAL NOT NULL DEFAULT 1e18;       -- the order within a priority: the deadline,
+                                                                  -- or that of the job it was placed before
+ALTER TABLE jobs ADD COLUMN uses_gpu INTEGER NOT NULL DEFAULT 0;
+
+DROP INDEX jobs_ready;
+CREATE INDEX jobs_ready ON jobs (role, priority DESC, due, position, number) WHERE state = 'queued';
+CREATE INDEX jobs_tonight ON jobs (state) WHERE tonight = 1;
+
+-- When a worker had a job in its hands; the night's report counts the hours.
+CREATE TABLE runs (
+  number   INTEGER PRIMARY KEY AUTOINCREMENT,
+  job_id   TEXT    NOT NULL REFERENCES jobs (job_id),
+  began_at REAL    NOT NULL,
+  ended_at REAL    NOT NULL
+) STRICT;
+
+CREATE INDEX runs_by_end ON runs (ended_at);

@@ -9,7 +9,6 @@ it says carries the attempt it was claimed under, and each claim raises the job'
 
 import secrets
 import sqlite3
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -17,13 +16,16 @@ from typing import Any
 from daemon.protocol.errors import ErrorInfo, InternalError, RequestError
 from daemon.protocol.jobs import FINAL_STATES, TRANSITIONS, Job, JobSpec, JobState, Take
 from daemon.queue.journal import SEQ_LEAP, StaleAttemptError
-from daemon.queue.order import LISTING, NEXT, place_before
-from daemon.queue.rows import COLUMNS, job_from, role_of, spec_from, to_json
-from daemon.queue.takes import TakeJournal
+from daemon.queue.nights import NightJournal
+from daemon.queue.order import LISTING, NEXT, NEXT_AT_REST, NO_DEADLINE, place_before
+from daemon.queue.rows import COLUMNS, job_from, role_of, spec_from, to_json, uses_gpu
 from daemon.queue.timings import TimingJournal
 
 CRASH_LIMIT = 3
 """A job that took this many workers down with it fails."""
+
+HANG_LIMIT = 2
+"""One whose worker makes no step fails a restart earlier: each costs far longer to notice."""
 
 LEASE_S = 30.0
 """A running job whose worker says nothing for this long is taken from it."""
@@ -52,7 +54,7 @@ class Claim:
     spec: JobSpec
 
 
-class JobStore(TakeJournal, TimingJournal):
+class JobStore(NightJournal, TimingJournal):
     """The queue of one daemon."""
 
     # Jobs come and change.
@@ -65,9 +67,12 @@ class JobStore(TakeJournal, TimingJournal):
         priority: int = 0,
         submitted_by: str = "",
         hold: bool = False,
+        tonight: bool = False,
+        deadline: float | None = None,
     ) -> tuple[Job, bool]:
         """Put a job on the queue and return it, and whether it is new: the same key and spec is the same job.
 
+        With `hold` it waits to be released, with `tonight` for the schedule.
         Raises RequestError `job.key_reused`.
         """
         with self._change() as db:
@@ -76,17 +81,23 @@ class JobStore(TakeJournal, TimingJournal):
             job_id = _new_id()
             db.execute(
                 """INSERT INTO jobs
-                   (job_id, role, spec, key, state, priority, submitted_at, submitted_by, position)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT ifnull(max(number), 0) + 1 FROM jobs))""",
+                   (job_id, role, spec, key, state, priority, submitted_at, submitted_by, tonight, deadline,
+                    due, uses_gpu, position)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+                           (SELECT ifnull(max(number), 0) + 1 FROM jobs))""",
                 (
                     job_id,
                     role_of(spec),
                     to_json(spec),
                     key,
-                    JobState.HELD if hold else JobState.QUEUED,
+                    JobState.HELD if hold or tonight else JobState.QUEUED,
                     priority,
-                    time.time(),
+                    self.clock(),
                     submitted_by,
+                    tonight and not hold,
+                    deadline,
+                    NO_DEADLINE if deadline is None else deadline,
+                    uses_gpu(spec),
                 ),
             )
             return self._changed(db, job_id), True
@@ -101,10 +112,12 @@ class JobStore(TakeJournal, TimingJournal):
         error: ErrorInfo | None = None,
         result: dict[str, Any] | None = None,
         takes: Collection[Take] = (),
+        tonight: bool | None = None,
     ) -> Job:
         """Move a job to another state; with `takes`, record them in the same breath.
 
-        `attempt` fences a worker's word; `only_from` narrows the states that the caller means.
+        `attempt` fences a worker's word; `only_from` narrows the states that the caller means; `tonight`
+        says whether the job waits for the schedule from now on, None: as before.
         Raises RequestError `job.not_found`, `job.wrong_state`; StaleAttemptError.
         """
         with self._change() as db:
@@ -112,34 +125,57 @@ class JobStore(TakeJournal, TimingJournal):
             if only_from is not None and row["state"] not in only_from:
                 raise _wrong_state(row, to)
             self._move(db, row, to, attempt=attempt, error=error, result=result)
+            if tonight is not None:
+                db.execute("UPDATE jobs SET tonight = ? WHERE job_id = ?", (tonight, job_id))
             for take in takes:
                 self._add_take(db, job_id, take)
             return self._changed(db, job_id)
 
-    def claim(self, role: str) -> Claim | None:
-        """Take the next job for a worker of `role`, or None when none waits."""
+    def move_night(self, from_: JobState, to: JobState) -> list[str]:
+        """Move every job of the night that is in `from_` to `to`, all in one breath; return their ids."""
         with self._change() as db:
-            row = db.execute(NEXT, (role,)).fetchone()
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE tonight = 1 AND state = ? ORDER BY number", (from_,)
+            ).fetchall()
+            for row in rows:
+                self._move(db, row, to)
+                self._changed(db, row["job_id"])
+        return [row["job_id"] for row in rows]
+
+    def set_tonight(self, job_id: str, tonight: bool) -> Job:
+        """Say whether a job waits for the schedule. Raises RequestError `job.not_found`."""
+        with self._change() as db:
+            self._row(db, job_id)
+            db.execute("UPDATE jobs SET tonight = ? WHERE job_id = ?", (tonight, job_id))
+            return self._changed(db, job_id)
+
+    def claim(self, role: str, *, at_rest: bool = False) -> Claim | None:
+        """Take the next job for a worker of `role`, or None when none waits.
+
+        `at_rest`: leave the jobs of the night and of the GPU where they are.
+        """
+        with self._change() as db:
+            row = db.execute(NEXT_AT_REST if at_rest else NEXT, (role,)).fetchone()
             if row is None:
                 return None
             self._move(db, row, JobState.RUNNING)
             job = self._changed(db, row["job_id"])
             return Claim(job.job_id, job.attempts, job.spec)
 
-    def lose(self, job_id: str, attempt: int, why: str) -> Job:
+    def lose(self, job_id: str, attempt: int, why: str, *, hung: bool = False) -> Job:
         """Take a job from a worker that died: back to the queue, or failed when it took too many with it.
 
-        Raises StaleAttemptError.
+        A worker that `hung` gets one restart. Raises StaleAttemptError.
         """
         with self._change() as db:
             row = self._row(db, job_id)
             crashes = row["crashes"] + 1
-            if crashes < CRASH_LIMIT:
+            if crashes < (HANG_LIMIT if hung else CRASH_LIMIT):
                 self._move(db, row, JobState.QUEUED, attempt=attempt, crashes=crashes)
                 self._log(db, job_id, f"{why} The job goes on from its last finished chunk.")
             else:
                 sentence = f"{why} That was the worker number {crashes} lost to this job, so it was stopped."
-                error = InternalError("worker.died", sentence).to_info()
+                error = InternalError("worker.hung" if hung else "worker.died", sentence).to_info()
                 self._move(db, row, JobState.FAILED, attempt=attempt, error=error, crashes=crashes)
                 self._log(db, job_id, sentence)
             return self._changed(db, job_id)
@@ -151,7 +187,7 @@ class JobStore(TakeJournal, TimingJournal):
     def sweep(self, spare: Collection[str]) -> list[str]:
         """Put running jobs whose lease ran out back on the queue, except `spare`; return their ids."""
         expired = "SELECT * FROM jobs WHERE state = 'running' AND lease_until < ?"
-        return self._take_back(expired, (time.time(),), spare)
+        return self._take_back(expired, (self.clock(),), spare)
 
     def _take_back(self, question: str, values: tuple[float, ...], spare: Collection[str] = ()) -> list[str]:
         with self._change() as db:
@@ -165,8 +201,15 @@ class JobStore(TakeJournal, TimingJournal):
                 self._changed(db, row["job_id"])
         return [row["job_id"] for row in lost]
 
-    def reorder(self, job_id: str, *, priority: int | None = None, before: str | None = None) -> Job:
-        """Give a waiting job another priority, or the place just before another waiting job.
+    def reorder(
+        self,
+        job_id: str,
+        *,
+        priority: int | None = None,
+        before: str | None = None,
+        deadline: float | None = None,
+    ) -> Job:
+        """Give a waiting job another priority or deadline (0: none), or the place just before another one.
 
         Raises RequestError `job.not_found`, `job.wrong_state`.
         """
@@ -181,6 +224,9 @@ class JobStore(TakeJournal, TimingJournal):
                     )
             if priority is not None:
                 db.execute("UPDATE jobs SET priority = ? WHERE job_id = ?", (priority, job_id))
+            if deadline is not None:
+                values = (deadline or None, deadline or NO_DEADLINE, job_id)
+                db.execute("UPDATE jobs SET deadline = ?, due = ? WHERE job_id = ?", values)
             if target is not None and target["job_id"] != job_id:
                 place_before(db, job_id, target)
             return self._changed(db, job_id)
@@ -194,7 +240,7 @@ class JobStore(TakeJournal, TimingJournal):
             renewed = db.execute(
                 """UPDATE jobs SET lease_until = ?, progress = ifnull(?, progress)
                    WHERE job_id = ? AND attempt = ? AND state = 'running'""",
-                (time.time() + LEASE_S, to_json(progress), job_id, attempt),
+                (self.clock() + LEASE_S, to_json(progress), job_id, attempt),
             )
             if not renewed.rowcount:
                 raise StaleAttemptError(job_id)
@@ -206,9 +252,9 @@ class JobStore(TakeJournal, TimingJournal):
         found = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
         return {str(state): found.get(state, 0) for state in JobState}
 
-    def waits(self, role: str) -> bool:
-        """Return whether a job waits for a worker of `role`."""
-        return self._db.execute(NEXT, (role,)).fetchone() is not None
+    def waits(self, role: str, *, at_rest: bool = False) -> bool:
+        """Return whether a job waits for a worker of `role`; `at_rest` as for `claim`."""
+        return self._db.execute(NEXT_AT_REST if at_rest else NEXT, (role,)).fetchone() is not None
 
     def list(self, states: Collection[JobState] = (), limit: int = -1, offset: int = 0) -> list[Job]:
         """Return jobs without takes and results: running, waiting in the order they will run, then ended.
@@ -241,7 +287,7 @@ class JobStore(TakeJournal, TimingJournal):
             raise StaleAttemptError(row["job_id"])
         if to not in TRANSITIONS[JobState(row["state"])]:
             raise _wrong_state(row, to)
-        now = time.time()
+        now = self.clock()
         values = {"to": to, "now": now, "lease": now + LEASE_S, "crashes": crashes, "job_id": row["job_id"]}
         values |= {"error": to_json(error), "result": to_json(result), "progress": None}
         if row["state"] == JobState.RUNNING:
@@ -249,12 +295,13 @@ class JobStore(TakeJournal, TimingJournal):
         db.execute(f"UPDATE jobs SET state = :to, {_ON_ENTRY[to]} WHERE job_id = :job_id", values)
 
     def _leave_running(self, db: sqlite3.Connection, row: sqlite3.Row, values: dict[str, Any]) -> None:
-        """Write down what a running job kept in memory: its event number and its progress."""
+        """Write down what a running job kept in memory, and how long it ran."""
         seq, progress = self._live.get(row["job_id"], (0, None))
         db.execute(
             "UPDATE jobs SET seq = max(seq, ?), progress = ifnull(?, progress) WHERE job_id = ?",
             (seq, to_json(progress), row["job_id"]),
         )
+        self._note_run(db, row)
 
     def _job_of_key(self, db: sqlite3.Connection, key: str, spec: JobSpec) -> Job | None:
         row = db.execute("SELECT job_id, spec FROM jobs WHERE key = ?", (key,)).fetchone()

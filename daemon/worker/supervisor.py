@@ -12,9 +12,9 @@ from pathlib import Path
 
 from daemon.paths import Paths, find_paths
 from daemon.protocol.errors import ErrorInfo, InternalError
-from daemon.protocol.jobs import Job, JobSpec, JobState, RedubSpec
+from daemon.protocol.jobs import Job, JobState, RedubSpec
 from daemon.protocol.messages import Event, WorkerChanged, WorkerInfo
-from daemon.queue.eta import JobEta, Sample, fit_costs
+from daemon.queue.eta import JobEta, Sample, cost_name, fit_costs, frames_of
 from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
 from daemon.queue.store import Claim, JobStore, StaleAttemptError
 from daemon.worker.child import Child, StopKind, log_tail
@@ -199,11 +199,11 @@ class Supervisor:
         spec = claim.spec
         work = self._paths.work / claim.job_id
         work.mkdir(parents=True, exist_ok=True)
-        costs = fit_costs(self._store.timings(_cost_name(spec)))
+        costs = fit_costs(self._store.timings(cost_name(spec)))
         if isinstance(spec, RedubSpec):
-            eta = JobEta(costs, takes=spec.takes, frames=_frames_of(spec))
+            eta = JobEta(costs, takes=spec.takes, frames=frames_of(spec))
         else:
-            eta = JobEta(costs, frames=_frames_of(spec), stages=[])  # such a job has one stage
+            eta = JobEta(costs, frames=frames_of(spec), stages=[])  # such a job has one stage
         child.run(claim, work, eta)
         self._tell(child)
 
@@ -297,9 +297,9 @@ class Supervisor:
         """Keep what an undisturbed job cost."""
         if claim.attempt > 1:
             return  # it may have gone on from chunks that were there
-        engine = finished.takes[0].engine if finished.takes else _cost_name(claim.spec)
         samples = [(t.stage, Sample(t.frames, t.megapixels, t.seconds)) for t in finished.timings]
-        self._store.add_timings(engine, samples)
+        engine = finished.takes[0].engine if finished.takes else ""
+        self._store.add_timings(cost_name(claim.spec, engine), samples)
 
     # Workers come and go.
 
@@ -410,14 +410,3 @@ def _patience_s(child: Child) -> float:
     """Return how long a job may make no step: some times as long as its stage should take, and never less."""
     foretold_s = child.eta.stage_s if child.eta is not None else 0.0
     return max(HANG_S, HANG_FACTOR * foretold_s)
-
-
-def _cost_name(spec: JobSpec) -> str:
-    """Return the name under which a job's costs are kept: its engine, or its kind."""
-    return spec.engine if isinstance(spec, RedubSpec) else str(spec.__struct_config__.tag)
-
-
-def _frames_of(spec: JobSpec) -> int | None:
-    """Return the length of a job's range when the spec has it in frames."""
-    first, stop = getattr(spec, "in_", None), getattr(spec, "out", None)
-    return stop - first if isinstance(first, int) and isinstance(stop, int) else None
