@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any, get_args
 
+from daemon.models.catalog import MODEL_FIELDS, is_task
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import (
     GENERATE_PATHS,
@@ -71,7 +72,9 @@ def with_absolute_paths(raw: dict[str, Any]) -> dict[str, Any]:
     Raises RequestError `job.invalid` for a path that is not UTF-8, which no job can hold.
     """
     found: dict[str, Any] = {
-        name: os.path.abspath(raw[name]) for name in PATHS if isinstance(raw.get(name), str)
+        name: os.path.abspath(raw[name])
+        for name in PATHS
+        if isinstance(raw.get(name), str) and not (name in MODEL_FIELDS and is_task(raw[name]))
     }
     loras = raw.get("lora")  # of a generate job
     if isinstance(loras, list):

@@ -11,6 +11,8 @@ from daemon.protocol.errors import RequestError
 from installer import face_models
 
 FACES = "faces"
+MODEL_FIELDS = ("model", "ckpt_dir")
+"""Fields of a job that hold a model's folder or the name of its task."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ def find_entry(task: str) -> Entry:
             hint=f"Choose one of {', '.join(load_catalog())}.",
         )
     return found
+
+
+def is_task(name: str) -> bool:
+    """Tell whether a word is a task of the catalogue and not a path."""
+    return name in load_catalog()
 
 
 def _entry(task: str, table: dict, known: dict[str, Known]) -> Entry:

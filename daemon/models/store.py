@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from daemon.models.catalog import FACES, Entry, find_entry, load_catalog
+from daemon.models.catalog import FACES, Entry, find_entry, is_task, load_catalog
 from daemon.protocol.messages import ModelInfo, ModelState
 
 HASH_LIST = "SHA256SUMS"
@@ -89,6 +89,10 @@ class Store:
     def find(self, task: str) -> Path:
         """Return the folder of a task's model. Raises RequestError `models.unknown`."""
         return self.folder(find_entry(task))
+
+    def locate(self, model: str) -> Path:
+        """Return the folder that a job means: the model of a task of the catalogue, or a folder's path."""
+        return self.find(model) if is_task(model) else Path(model)
 
     def missing(self, entry: Entry) -> list[str]:
         """Return what of a model is not here: listed files, shards an index names, or whole patterns."""
