@@ -1,130 +1,23 @@
-"""A project: the shots an editor prepares, in one readable file with relative paths, and undo.
+"""The open project and its undo.
 
 A project never changes: each edit makes a new one, so undo is a list of old ones.
 """
 
-import json
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from daemon.protocol.jobs import DurationMode, Job, JobState, RedubSpec
+from daemon.protocol.jobs import Job, JobState, RedubSpec
 from gui.media.background import Background
-from gui.texts import text
-
-PROJECT_VERSION = 1
-SUFFIX = ".dubwright"
-
-
-class ProjectError(Exception):
-    """A project file that cannot be opened or written; the text is a sentence for a person."""
-
-
-class Shot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One stretch of a clip and the voice it is to get."""
-
-    shot_id: int
-    clip: str  # absolute here, relative in the file
-    voice: str = ""
-    in_: int = msgspec.field(default=0, name="in")
-    out: int = 0
-    voice_at: int | None = None  # frame of the clip under the voice's first sample; None: at `in`
-    face: str = "auto"
-    engine: Literal["auto", "rewrite", "wan"] = "auto"
-    takes: int = 1
-    seed: int = 0
-    handles: int = 0
-    duration_mode: DurationMode = "silence"
-    deliver: Literal["overlay", "baked"] = "overlay"
-    jobs: list[str] = []  # those submitted for it
-
-    @property
-    def name(self) -> str:
-        """What the shot is called."""
-        return Path(self.clip).stem
-
-    def to_spec(self) -> RedubSpec:
-        """Return the job that makes takes of the shot."""
-        return RedubSpec(
-            source=self.clip,
-            voice=self.voice,
-            in_=self.in_,
-            out=self.out,
-            voice_at=self.voice_at,
-            face=self.face,
-            engine=self.engine,
-            takes=self.takes,
-            seed=self.seed,
-            handles=self.handles,
-            duration_mode=self.duration_mode,
-            deliver=self.deliver,
-        )
-
-
-class Project(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All shots."""
-
-    version: int = PROJECT_VERSION
-    shots: list[Shot] = []
-
-    def shot(self, shot_id: int) -> Shot | None:
-        """Return a shot by its id."""
-        return next((shot for shot in self.shots if shot.shot_id == shot_id), None)
-
-    def missing_files(self) -> list[str]:
-        """Return the clips and voices that are not where the project says."""
-        files = {path for shot in self.shots for path in (shot.clip, shot.voice) if path}
-        return sorted(path for path in files if not Path(path).is_file())
-
-
-def read_project(path: Path) -> Project:
-    """Open a project file. Raises ProjectError."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ProjectError(text("project.unreadable", name=path.name, why=error.strerror or error)) from error
-    except ValueError as error:
-        raise ProjectError(text("project.broken", name=path.name, why=error)) from error
-    if isinstance(raw, dict) and isinstance(raw.get("version"), int) and raw["version"] > PROJECT_VERSION:
-        raise ProjectError(text("project.newer", name=path.name, version=raw["version"]))
-    try:
-        project = msgspec.convert(raw, Project)
-    except msgspec.ValidationError as error:
-        raise ProjectError(text("project.broken", name=path.name, why=error)) from error
-    folder = path.resolve().parent
-    return msgspec.structs.replace(
-        project,
-        shots=[_with_paths(shot, lambda name: os.path.normpath(folder / name)) for shot in project.shots],
-    )
-
-
-def write_project(project: Project, path: Path) -> None:
-    """Write a project file, whole or not at all. Raises ProjectError."""
-    folder = path.resolve().parent
-    shots = [_with_paths(shot, lambda name: _relative(name, folder)) for shot in project.shots]
-    plain = msgspec.to_builtins(msgspec.structs.replace(project, shots=shots))
-    draft = path.with_name(path.name + ".part")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(plain, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except OSError as error:
-        raise ProjectError(text("project.unwritable", name=path.name, why=error.strerror or error)) from error
-
-
-def relink(project: Project, old: str, new: str) -> Project:
-    """Use another file in place of a missing one, wherever it is used."""
-    shots = [_with_paths(shot, lambda name: new if name == old else name) for shot in project.shots]
-    return msgspec.structs.replace(project, shots=shots)
+from gui.models.project_file import SUFFIX as SUFFIX
+from gui.models.project_file import ProjectError as ProjectError
+from gui.models.project_file import read_project as read_project
+from gui.models.project_file import relink, write_project
+from gui.models.shot import Project, Shot
 
 
 def seconds_a_frame(jobs: Iterator[Job] | list[Job], engine: str) -> float | None:
@@ -255,16 +148,3 @@ class ProjectModel(QObject):
             except ProjectError as error:
                 return str(error)
         return ""
-
-
-def _with_paths(shot: Shot, change: Any) -> Shot:
-    return msgspec.structs.replace(
-        shot, clip=str(change(shot.clip)), voice=str(change(shot.voice)) if shot.voice else ""
-    )
-
-
-def _relative(path: str, folder: Path) -> str:
-    try:
-        return Path(os.path.relpath(path, folder)).as_posix()
-    except ValueError:
-        return path  # on another drive

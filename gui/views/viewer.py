@@ -1,11 +1,21 @@
 """Paints what the player shows: original, take, side by side, wipe, difference, overlay alone, mask."""
 
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QWheelEvent
+from PySide6.QtGui import (
+    QColor,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+    QTransform,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui.media.clip import ClipFacts
@@ -20,6 +30,26 @@ _CHECKER = 12
 _DOUBLINGS = 3  # a difference is shown eight times as bright
 _GRIP = 12
 _SETTLE_MS = 150
+
+
+class PictureTool(Protocol):
+    """Something drawn over the picture, that may take the mouse. Places are in pixels of the clip."""
+
+    def paint(self, painter: QPainter, to_screen: QTransform) -> None:
+        """Paint over the picture; `to_screen` leads from pixels of the clip to those of the widget."""
+        ...
+
+    def press(self, at: QPointF) -> bool:
+        """Begin a stroke; False leaves the click to the viewer."""
+        ...
+
+    def move(self, at: QPointF, *, is_held: bool) -> Qt.CursorShape | None:
+        """Go on, or only hover; return the pointer to show."""
+        ...
+
+    def release(self, at: QPointF) -> None:
+        """End what `press` began."""
+        ...
 
 
 class Mode(Enum):
@@ -47,6 +77,9 @@ class Viewer(QWidget):
         self._player = player
         self.mode = Mode.TAKE
         self.message = ""
+        self.blind: tuple[str, str] | None = None  # tracks shown as A and B in place of original and take
+        self.take_track = "take"  # the one that is laid over the original
+        self.tool: PictureTool | None = None
         self.marks: list[tuple[QRectF, str]] = []  # boxes in pixels of the clip, with a word each
         self._zoom = 0.0  # 0: fit
         self._centre = QPointF(0.5, 0.5)
@@ -162,6 +195,8 @@ class Viewer(QWidget):
         elif mode is Mode.DIFFERENCE and original is not None and take is not None:
             painter.drawImage(target, _difference(original, _laid_over(original, take)))
         elif mode is Mode.OVERLAY and take is not None:
+        if self.tool is not None and mode is Mode.ORIGINAL:
+            self.tool.paint(painter, self._to_screen(target))
             self._paint_checker(painter, target)
             painter.drawImage(target, take)
         elif mode is Mode.MASK and original is not None and take is not None:
@@ -256,6 +291,13 @@ class Viewer(QWidget):
         self._player.limit_width(round(width) if is_small else 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+    def _to_screen(self, target: QRectF) -> QTransform:
+        scale = target.width() / self._size()[0]
+        return QTransform(scale, 0, 0, scale, target.left(), target.top())
+
+    def _in_clip(self, at: QPointF) -> QPointF:
+        return self._to_screen(self._target(self._pane())).inverted()[0].map(at)
+
         """Decode for the new size once it stays."""
         if self._canvas is not None:
             self._canvas.setGeometry(self.rect())
@@ -287,12 +329,19 @@ class Viewer(QWidget):
             self._drag = ("wipe", event.position(), QPointF())
             self._set_wipe(event.position().x())
         elif event.button() == Qt.MouseButton.LeftButton:
-            target = self._target(self._pane())
-            scale = target.width() / self._size()[0]
-            self.clicked.emit((event.position() - target.topLeft()) / scale)
+            at = self._in_clip(event.position())
+            if self.tool is not None and self.tool.press(at):
+                self._drag = ("tool", event.position(), QPointF())
+                return
+            self.clicked.emit(at)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """Pan or wipe."""
+        """Pan or wipe, or go on with the tool."""
+        if self.tool is not None and (self._drag is None or self._drag[0] == "tool"):
+            shape = self.tool.move(self._in_clip(event.position()), is_held=self._drag is not None)
+            self.unsetCursor() if shape is None else self.setCursor(shape)
+            self.update()
+            return
         if self._drag is None:
             is_near = abs(event.position().x() - self.width() * self._wipe) < _GRIP
             shape = Qt.CursorShape.SplitHCursor if self.mode is Mode.WIPE and is_near else None
@@ -309,12 +358,17 @@ class Viewer(QWidget):
         )
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        """End panning or wiping."""
+        """End panning or wiping, or the tool's stroke."""
+        if self._drag is not None and self._drag[0] == "tool" and self.tool is not None:
+            self.tool.release(self._in_clip(event.position()))
+            self.update()
         self._drag = None
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Change between the whole picture and every pixel."""
-        if self.mode is not Mode.WIPE:
+        if self.tool is not None and self.tool.press(self._in_clip(event.position())):
+            self._drag = ("tool", event.position(), QPointF())
+        elif self.mode is not Mode.WIPE:
             self.fit() if self._zoom else self.zoom_to(1.0)
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802

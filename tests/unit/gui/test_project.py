@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("PySide6.QtCore", reason="Qt or a library it needs is missing", exc_type=ImportError)
 
+from daemon.protocol.jobs import MaskSpec, PaintOut
 from gui.models.project import ProjectError, ProjectModel, read_project
 
 
@@ -81,3 +82,22 @@ def test_a_disk_that_refuses_keeps_the_edit_in_the_app(model: ProjectModel, tmp_
     model.change_shot(1, out=50)
     assert model.project.shots[0].out == 50
     assert len(complaints) == 1
+
+
+def test_a_project_of_the_first_version_opens_and_new_fields_are_kept(model: ProjectModel) -> None:
+    plain = json.loads(model.path.read_text(encoding="utf-8"))
+    for shot in plain["shots"]:
+        for name in ("quality", "prompt", "mask", "leave_alone"):
+            del shot[name]
+    model.path.write_text(json.dumps({**plain, "version": 1}), encoding="utf-8")
+    old = ProjectModel(model.path)
+    old.open(model.path)
+    assert old.project.shots[0].mask is None
+    stroke = PaintOut(points=[(1.5, 2.0), (9.0, 2.0), (9.0, 8.0)], in_=3)
+    fields = {"mask": MaskSpec(grow=0.1, paint_out=[stroke]), "leave_alone": [(4, 9)], "prompt": "calm"}
+    old.change_shot(1, **fields, quality="final")
+    again = read_project(model.path)
+    assert again.version == 2
+    assert {name: getattr(again.shots[0], name) for name in fields} == fields
+    spec = again.shots[0].to_spec()
+    assert (spec.mask, spec.leave_alone, spec.quality) == (fields["mask"], [(4, 9)], "final")
