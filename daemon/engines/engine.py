@@ -21,6 +21,14 @@ from daemon.media.segment import FrameRange
 from daemon.redub.progress import Reporter
 
 
+class CropTooLarge(Exception):  # noqa: N818 - it asks for another try
+    """Memory does not hold crops of this size, and the job may be made at `side` pixels instead."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__(f"crops of {side} pixels may fit")
+        self.side = side
+
+
 @dataclass(frozen=True)
 class Material:
     """What the source shows and sounds like around the range: an engine that learns the actor learns from

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from daemon.config import load_config
-from daemon.engines.wan import let_weights_go, our_errors
+from daemon.engines.wan_weights import let_weights_go, our_errors
 from daemon.media.storage import part_of
+from daemon.models.store import Store
 from daemon.paths import find_paths
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import GENERATE_PATHS, GenerateSpec
@@ -60,7 +61,8 @@ def options_for(spec: GenerateSpec, *, save_file: Path) -> Namespace:
     """Return what the command would have read from its command line."""
     given = {name: value for name, value in msgspec.structs.asdict(spec).items() if value is not None}
     paths = {name: Path(given[name]) for name in GENERATE_PATHS if name in given}
-    options = command.parse(["--ckpt_dir", spec.ckpt_dir])
+    paths["ckpt_dir"] = Store(find_paths().models).locate(spec.ckpt_dir)
+    options = command.parse(["--ckpt_dir", str(paths["ckpt_dir"])])
     vars(options).update(given | paths, save_file=save_file)
     if options.vram_budget_gb is None:
         options.vram_budget_gb = load_config(find_paths().config_file).wan.memory_gb

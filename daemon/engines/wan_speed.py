@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import torch
 
-from daemon.engines.wan_settings import QualitySettings
 from wan_engine.shapes import TEMPORAL_STRIDE, speech_tokens, token_grid
 from wan_engine.specs import TransformerSpec
 from wan_engine.transformer.flops import forward_flops
@@ -14,9 +13,8 @@ _STRIDE = 8  # pixels to a latent
 _SIDE, _ROUNDS = 768, 3  # of the timed product
 
 
-def cpu_estimate(spec: TransformerSpec, side: int, made: Sequence[int], quality: QualitySettings) -> str:
-    """Return the time for chunks of `made` frames, in words: "about 40 hours"."""
-    forwards = quality.steps * (1 if quality.guidance == 1 else 2)
+def cpu_estimate(spec: TransformerSpec, side: int, made: Sequence[int], forwards: int) -> str:
+    """Return the time for chunks of `made` frames with so many forwards each, in words: "about 40 hours"."""
     seconds = sum(_forward(spec, side, frames) for frames in made) * forwards / _operations_per_second()
     return in_words(seconds)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 
 from daemon.engines.choose import crop_size_for, generate, open_engine
-from daemon.engines.engine import Material, Shot
+from daemon.engines.engine import CropTooLarge, Material, Shot
 from daemon.faces.region import Region, build_region, crop_size
 from daemon.faces.speaker import choose_speaker
 from daemon.faces.tracks import FaceTrack
@@ -22,8 +23,8 @@ from daemon.media.voice import open_voice, speech_activity
 from daemon.paths import find_paths
 from daemon.protocol.errors import MediaError, RequestError
 from daemon.protocol.jobs import (
-    CheckSpec,
     AlignSpec,
+    CheckSpec,
     FacesSpec,
     GenerateSpec,
     JobSpec,
@@ -33,10 +34,10 @@ from daemon.protocol.jobs import (
     spec_from_builtins,
 )
 from daemon.redub.crop_reader import CropReader
-from daemon.redub.likeness import Likeness, learn_likeness
 from daemon.redub.guide import align_voice
-from daemon.redub.plan import Plan, make_plan, resolve_range, timecode_at
+from daemon.redub.likeness import Likeness, learn_likeness
 from daemon.redub.outline import save_outline
+from daemon.redub.plan import Plan, make_plan, resolve_range, timecode_at
 from daemon.redub.production import Stage, check_file, make_take
 from daemon.redub.progress import Reporter
 from daemon.redub.surroundings import crop_around, surroundings
@@ -45,8 +46,8 @@ from daemon.redub.take import find_take, prepare_folder, take_folder_name
 
 _LIKENESS_CROPS = 240
 _THUMBNAIL_SIDE = 160  # px
-_MIN_SEEN = 3  # frames of the range in which the speaker must be seen
 _MASKS_LOOKED_AT = 24
+_MIN_SEEN = 3  # frames of the range in which the speaker must be seen
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Jo
             return JobResult(takes=redub(spec, work=work, job_id=job_id, reporter=reporter))
         case FacesSpec():
             return JobResult(result=list_faces(spec, work=work, job_id=job_id, reporter=reporter))
-        case ProbeSpec():
         case AlignSpec():
             return JobResult(result=align_sound(spec, reporter=reporter))
+        case ProbeSpec():
             return JobResult(result=probe(spec.redub, reporter=reporter))
         case CheckSpec():
             return JobResult(result=check(spec.take, work=work, reporter=reporter))
@@ -79,11 +80,17 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Jo
 
 
 def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> list[Take]:
-    """Make every take of a redub job."""
+    """Make every take of a redub job; with a smaller crop where memory asks for it and the job allows it."""
     open_engine(spec)  # refused now rather than after the tracking
     prepare_folder(_takes_folder(spec))
-    with set_stage(spec, work=work, job_id=job_id, reporter=reporter) as stage:
-        return [make_take(stage, number) for number in range(1, spec.takes + 1)]
+    try:
+        with set_stage(spec, work=work, job_id=job_id, reporter=reporter) as stage:
+            return [make_take(stage, number) for number in range(1, spec.takes + 1)]
+    except CropTooLarge as error:
+        side = error.side
+    reporter.log(f"Memory ran out: the takes are made again, at {side}x{side} pixels.")
+    smaller = msgspec.structs.replace(spec, crop=side, smaller_crop=False)
+    return redub(smaller, work=work, job_id=job_id, reporter=reporter)
 
 
 def check(take: str, *, work: Path, reporter: Reporter) -> dict[str, Any]:
@@ -118,20 +125,13 @@ def list_faces(spec: FacesSpec, *, work: Path, job_id: str, reporter: Reporter) 
         folder = find_paths().cache / "faces" / job_id
         folder.mkdir(parents=True, exist_ok=True)
         faces = [_describe_face(track, source, folder) for track in found.tracks]
+        for track, face in zip(found.tracks, faces, strict=True):
+            face["outline"] = str(folder / f"face{track.track_id}.npz")
+            save_outline(Path(face["outline"]), track, frames, source.info)
     shutil.rmtree(work, ignore_errors=True)
     return {"range": [frames.start, frames.stop], "source": describe_source(source.info), "faces": faces}
 
 
-def describe_source(info: SourceInfo) -> dict[str, Any]:
-    """Return what a clip is, in plain values."""
-    return {
-        for track, face in zip(found.tracks, faces, strict=True):
-            face["outline"] = str(folder / f"face{track.track_id}.npz")
-            save_outline(Path(face["outline"]), track, frames, source.info)
-        "path": str(info.path),
-        "frames": info.frame_count,
-        "rate": [info.rate.numerator, info.rate.denominator],
-        "size": [info.width, info.height],
 def align_sound(spec: AlignSpec, *, reporter: Reporter) -> dict[str, Any]:
     """Find where a voice lies under a range, going by the source's own sound."""
     reporter.stage("probe", 1)
@@ -139,6 +139,13 @@ def align_sound(spec: AlignSpec, *, reporter: Reporter) -> dict[str, Any]:
         return align_voice(spec, source, reporter=reporter)
 
 
+def describe_source(info: SourceInfo) -> dict[str, Any]:
+    """Return what a clip is, in plain values."""
+    return {
+        "path": str(info.path),
+        "frames": info.frame_count,
+        "rate": [info.rate.numerator, info.rate.denominator],
+        "size": [info.width, info.height],
         "rotation": info.rotation,
         "pixels": info.pixels.name,
         "variable_rate": info.is_vfr,
@@ -200,18 +207,18 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
         editable=plan.editable,
         patch=patch,
         patch_matrix=patch_matrix,
+        shape=plan.shape,
+        painted=plan.painted,
     )
     _require_face(region.usable & plan.editable, plan)
+    _require_mask(region, plan)
     reporter.stage("voice", len(frames))
     speech = speech_activity(plan.voice.mono16k, info.rate, frames)
     crops = CropReader(source, region, still=lambda: reporter.frames(0))
-    around = surroundings(frames, footage)
+    around = surroundings(frames, footage, info.rate, spec.timing)
     material = Material(footage, track, patch, sound, patch_matrix)
-        shape=plan.shape,
-        painted=plan.painted,
     shot = Shot(
         info.rate,
-    _require_mask(region, plan)
         frames,
         region,
         crop_around(crops, source, track, around, still=lambda: reporter.frames(0)),
@@ -259,13 +266,6 @@ def _require_face(usable: np.ndarray, plan: Plan) -> None:
         )
 
 
-def _learn_likeness(found: Survey, track: FaceTrack, region: Region) -> Likeness:
-    seen = [int(frame) for frame in track.frames if found.patch_matrix(track, int(frame)) is not None]
-    step = max(1, len(seen) // _LIKENESS_CROPS)
-    crops = (patch for frame in seen[::step] if (patch := found.patch(track, frame)) is not None)
-    middle = int(np.argmax(region.weight))
-    mask = cv2.resize(region.mask(region.frames.start + middle), (64, 64), interpolation=cv2.INTER_AREA)
-    return learn_likeness(crops, mask)
 def _require_mask(region: Region, plan: Plan) -> None:
     """Refuse a mask that the editor's changes leave nothing of."""
     if plan.spec.mask is None:
@@ -276,6 +276,13 @@ def _require_mask(region: Region, plan: Plan) -> None:
         raise RequestError("job.invalid", "`mask` leaves nothing of the mouth that may change.")
 
 
+def _learn_likeness(found: Survey, track: FaceTrack, region: Region) -> Likeness:
+    seen = [int(frame) for frame in track.frames if found.patch_matrix(track, int(frame)) is not None]
+    step = max(1, len(seen) // _LIKENESS_CROPS)
+    crops = (patch for frame in seen[::step] if (patch := found.patch(track, frame)) is not None)
+    middle = int(np.argmax(region.weight))
+    mask = cv2.resize(region.mask(region.frames.start + middle), (64, 64), interpolation=cv2.INTER_AREA)
+    return learn_likeness(crops, mask)
 
 
 def _describe_face(track: FaceTrack, source: Source, folder: Path) -> dict[str, Any]:

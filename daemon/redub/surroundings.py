@@ -4,8 +4,10 @@ An engine that goes on from real frames needs them. The path of the crop inside 
 both sides the head is followed on, from where that path ends, so that nothing jumps at the in- and out-point.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -13,14 +15,23 @@ from daemon.faces.region import Region, build_region
 from daemon.faces.tracks import FaceTrack
 from daemon.media.segment import FrameRange
 from daemon.media.source import Source
+from daemon.protocol.jobs import Timing
 from daemon.redub.crop_reader import CropReader
 
-BEFORE, AFTER = 120, 20  # frames at most; what a video model looks back on, and what pins its end
+BEFORE, AFTER = 76, 12  # frames at most, of a video model: what it looks back on, and what pins its end
+MODEL_RATE = 16  # frames a second, where it makes them at its own rate
 
 
-def surroundings(frames: FrameRange, footage: FrameRange) -> FrameRange:
-    """Return `frames` and those around it that were looked at."""
-    return FrameRange(frames.start - BEFORE, frames.stop + AFTER).clip(footage)
+def surroundings(
+    frames: FrameRange, footage: FrameRange, rate: Fraction, timing: Timing = "native"
+) -> FrameRange:
+    """Return `frames` and those around it that an engine looks at, as far as there is `footage`.
+
+    At the model's rate its frames lie further apart than the source's, so it looks further.
+    """
+    stretch = max(Fraction(1), rate / MODEL_RATE) if timing == "model" else 1
+    before, after = math.ceil(BEFORE * stretch), math.ceil(AFTER * stretch)
+    return FrameRange(frames.start - before, frames.stop + after).clip(footage)
 
 
 def surrounding_region(region: Region, track: FaceTrack, around: FrameRange, source: Source) -> Region:

@@ -95,6 +95,12 @@ def redub_chunks(footage: Footage, settings: RedubSettings, speech: Sequence[flo
     )
 
 
+def redub_scales(sampling: Sampling, settings: RedubSettings) -> tuple[float, float]:
+    """Return the guidance of the audio and of the text."""
+    audio = sampling.guidance[0] if settings.audio_guidance is None else settings.audio_guidance
+    return audio, audio if settings.text_guidance is None else settings.text_guidance
+
+
 def redub(
     parts: Parts, inputs: RedubInputs, sampling: Sampling, settings: RedubSettings | None = None, *,
     control: Control | None = None, resume: Carried | None = None,
@@ -118,6 +124,7 @@ class _RedubJob:
         _check(inputs, settings, self.size)
         self.chunks = redub_chunks(inputs.footage, settings, inputs.speech)
         self.skipped = round((1 - settings.strength) * sampling.steps)
+        self.scales = redub_scales(sampling, settings)
         self.texts: dict[str, Memory] = {}
         self.times: TimeTable | None = None
 
@@ -236,9 +243,7 @@ class _RedubJob:
             )
 
         with self.parts.experts() as experts:
-            guide = RedubGuide(
-                experts, sampling, self._scales(), self.settings.guidance_until, prepare, control
-            )
+            guide = RedubGuide(experts, sampling, self.scales, self.settings.guidance_until, prepare, control)
             known_solver = KnownSolver(solver, known_BCfhw, mask_BCfhw, control)
             clips = len(self.chunks)
             return denoise(latent_BCfhw, known_solver, guide, control=control, clip=index, clips=clips)
@@ -255,7 +260,7 @@ class _RedubJob:
         assert isinstance(model, SpeechTransformer)
         if self.times is None:
             self.times = model.time_table([*map(float, schedule.timesteps.tolist()), CLEAN_TIMESTEP])
-        audio, text = self._scales()
+        audio, text = self.scales
         silence_BJCT = torch.zeros_like(features_BJCT)
         return RedubPrepared(
             times=self.times,
@@ -265,12 +270,6 @@ class _RedubJob:
             rows=lambda step: model.timestep_rows(step, schedule.steps),
             silent=None if audio == text else self._remember(model, "prompt", silence_BJCT),
         )
-
-    def _scales(self) -> tuple[float, float]:
-        """Return the guidance of the audio and of the text."""
-        task = self.sampling.guidance[0]
-        audio = task if self.settings.audio_guidance is None else self.settings.audio_guidance
-        return audio, audio if self.settings.text_guidance is None else self.settings.text_guidance
 
     def _remember(self, model: SpeechTransformer, text: str, features_BJCT: Tensor) -> SpeechMemory:
         if text not in self.texts:

@@ -20,6 +20,13 @@ from wan_engine.sampling.experts import Experts
 from wan_engine.transformer.model import Memory, Transformer
 
 
+def forwards_a_step(audio: float, text: float) -> int:
+    """Return how often a guided step asks the network."""
+    if audio == text:
+        return 1 if audio == 1 else 2
+    return 3
+
+
 @dataclass(frozen=True)
 class RedubPrepared(Prepared):
     """What the network keeps for all steps of a chunk."""
