@@ -44,12 +44,13 @@ class App:
         apply_theme(qt, self.settings.theme)
         self.link = Link()
         self.background = Background()
+        self.thumbnails = Background()
         self.jobs = JobTable()
         self.takes = TakeList()
         self.saver = Background()
         self.project = ProjectModel(self._first_project, self.saver)
         self.shots_page = ShotsPage(self.link, self.jobs, self.project, self.background)
-        self.takes_page = TakesPage(self.link, self.jobs, self.takes, self.background)
+        self.takes_page = TakesPage(self.link, self.jobs, self.takes, self.background, self.thumbnails)
         self.queue_page = QueuePage(self.link, self.jobs)
         self.status_page = StatusPage(self.link)
         pages = [self.shots_page, self.takes_page, self.queue_page, self.status_page]
@@ -78,6 +79,7 @@ class App:
         write_settings(self.settings, self._settings_file)
         self.link.close()
         self.background.close()
+        self.thumbnails.close()
         self.saver.close()
         self.project.flush()
         for page in (self.shots_page, self.takes_page):
@@ -140,8 +142,12 @@ class App:
         self.takes_page.select_job(job_id)
 
     def _stop_players(self) -> None:
+        """Let only the player that is seen keep pictures."""
         for page in (self.shots_page, self.takes_page):
-            page.panel.player.stop()
+            player = page.panel.player
+            player.rest()
+            if page is self.window.stack.currentWidget():
+                player.seek(player.position)
 
     def _show_recent(self) -> None:
         self.window.set_recent(self.settings.recent, self.open_project)

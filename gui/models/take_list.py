@@ -1,7 +1,7 @@
 """The takes as a list, newest job first, each a file that can be dragged into an editor."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +22,6 @@ from gui.texts import Key, text
 Index = QModelIndex | QPersistentModelIndex
 
 TAKE_ROLE = Qt.ItemDataRole.UserRole + 1
-THUMBNAIL_ROLE = Qt.ItemDataRole.UserRole + 2
 
 
 class Origin(NamedTuple):
@@ -35,13 +34,16 @@ class Origin(NamedTuple):
 
 
 class TakeList(QAbstractListModel):
-    """Every take the daemon knows."""
+    """Every take the daemon knows, or those of one shot."""
 
     changed = Signal(str)
+    thumbnail_wanted = Signal(object)  # a take that is seen and has no picture yet
 
     def __init__(self) -> None:
         super().__init__()
-        self._takes: list[Take] = []
+        self._all: list[Take] = []
+        self._takes: list[Take] = []  # those shown
+        self._jobs: frozenset[str] | None = None
         self._thumbnails: dict[str, QImage] = {}
 
     def take_at(self, row: int) -> Take:
@@ -49,39 +51,56 @@ class TakeList(QAbstractListModel):
         return self._takes[row]
 
     def find(self, take_id: str) -> Take | None:
-        """Return a take by its id."""
-        row = self.row_of(take_id)
-        return None if row is None else self._takes[row]
+        """Return a take by its id, shown or not."""
+        return next((take for take in self._all if take.take_id == take_id), None)
 
     def row_of(self, take_id: str) -> int | None:
-        """Return the row of a take."""
+        """Return the row of a take; None when it is not shown."""
         return next((row for row, take in enumerate(self._takes) if take.take_id == take_id), None)
+
+    def job_ids(self) -> list[str]:
+        """Return the jobs that made takes, newest first."""
+        return list(dict.fromkeys(job_of(take) for take in self._all))
 
     def siblings(self, take: Take) -> list[Take]:
         """Return the takes of the same job, this one included, by number."""
         job = job_of(take)
-        return sorted((other for other in self._takes if job_of(other) == job), key=number_of)
+        return sorted((other for other in self._all if job_of(other) == job), key=number_of)
+
+    def show_jobs(self, job_ids: Iterable[str] | None) -> None:
+        """Show the takes of some jobs only; of all with None."""
+        wanted = None if job_ids is None else frozenset(job_ids)
+        if wanted != self._jobs:
+            self.beginResetModel()
+            self._jobs = wanted
+            self._takes = [take for take in self._all if self._is_shown(take)]
+            self.endResetModel()
 
     def set_all(self, takes: Sequence[Take]) -> None:
         """Take in the whole list, oldest first as the daemon gives it."""
         self.beginResetModel()
         jobs = list(dict.fromkeys(job_of(take) for take in takes))
         rank = {job: place for place, job in enumerate(reversed(jobs))}
-        self._takes = sorted(takes, key=lambda take: (rank[job_of(take)], number_of(take)))
+        self._all = sorted(takes, key=lambda take: (rank[job_of(take)], number_of(take)))
+        self._takes = [take for take in self._all if self._is_shown(take)]
         self.endResetModel()
 
     def put(self, take: Take) -> None:
         """Take in one take, new or changed."""
-        row = self.row_of(take.take_id)
-        if row is not None:
-            self._takes[row] = take
-            self.dataChanged.emit(self.index(row), self.index(row))
+        at = next((at for at, other in enumerate(self._all) if other.take_id == take.take_id), None)
+        if at is not None:
+            self._all[at] = take
+            row = self.row_of(take.take_id)
+            if row is not None:
+                self._takes[row] = take
+                self.dataChanged.emit(self.index(row), self.index(row))
         else:
-            rows = [at for at, other in enumerate(self._takes) if job_of(other) == job_of(take)]
-            at = rows[-1] + 1 if rows else 0
-            self.beginInsertRows(QModelIndex(), at, at)
-            self._takes.insert(at, take)
-            self.endInsertRows()
+            self._all.insert(_place(self._all, take), take)
+            if self._is_shown(take):
+                row = _place(self._takes, take)
+                self.beginInsertRows(QModelIndex(), row, row)
+                self._takes.insert(row, take)
+                self.endInsertRows()
         self.changed.emit(take.take_id)
 
     def set_thumbnail(self, take_id: str, image: QImage) -> None:
@@ -91,9 +110,16 @@ class TakeList(QAbstractListModel):
         if row is not None:
             self.dataChanged.emit(self.index(row), self.index(row))
 
-    def has_thumbnail(self, take_id: str) -> bool:
-        """Say whether a take's small picture is there."""
-        return take_id in self._thumbnails
+    def thumbnail(self, take: Take) -> QImage:
+        """Return a take's small picture; empty, and asked for, when it is not there yet."""
+        found = self._thumbnails.get(take.take_id)
+        if found is None:
+            found = self._thumbnails[take.take_id] = QImage()
+            self.thumbnail_wanted.emit(take)
+        return found
+
+    def _is_shown(self, take: Take) -> bool:
+        return self._jobs is None or job_of(take) in self._jobs
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
         """Return how many takes there are."""
@@ -113,8 +139,6 @@ class TakeList(QAbstractListModel):
                 return f"{take_title(take)}, {text(BADGE_KEYS[take.badge])}, {Path(take.path).name}"
             case _ if role == TAKE_ROLE:
                 return take
-            case _ if role == THUMBNAIL_ROLE:
-                return self._thumbnails.get(take.take_id)
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
@@ -134,6 +158,12 @@ class TakeList(QAbstractListModel):
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(self._takes[index.row()].path) for index in indexes])
         return data
+
+
+def _place(takes: Sequence[Take], take: Take) -> int:
+    """Return where a new take goes: behind the last of its job, or, of a new job, first."""
+    same = [at for at, other in enumerate(takes) if job_of(other) == job_of(take)]
+    return same[-1] + 1 if same else 0
 
 
 def job_of(take: Take) -> str:

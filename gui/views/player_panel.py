@@ -4,7 +4,6 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -24,7 +23,7 @@ from gui.models.timecode import clip_timecode
 from gui.texts import Key, text
 from gui.theme import GAP, colour
 from gui.views.icons import icon
-from gui.views.parts import named
+from gui.views.parts import named, on_key
 from gui.views.strip import Strip
 from gui.views.viewer import MODE_KEYS, NEEDS_ALPHA, Mode, Viewer
 
@@ -49,19 +48,21 @@ class PlayerPanel(QWidget):
         self.strip = strip
         self.timecode_start: str | None = None
         self.first_frame = 0  # number, in its clip, of the player's first frame
+        self._mode = Mode.TAKE
         self._modes = QButtonGroup(self)
         self._icons: dict[QToolButton, str] = {}
         self._mode_buttons: dict[Mode, QToolButton] = {}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        if has_modes:
-            layout.addWidget(self._make_mode_bar())
+        self._mode_bar = self._make_mode_bar() if has_modes else None
+        if self._mode_bar is not None:
+            layout.addWidget(self._mode_bar)
         layout.addWidget(self.viewer, 1)
         layout.addWidget(strip)
         layout.addWidget(self._make_transport())
         self._connect()
-        self._make_keys(has_modes=has_modes)
+        self._make_keys()
         self.refresh_icons()
         self._show_position(0)
 
@@ -75,7 +76,15 @@ class PlayerPanel(QWidget):
         button = self._mode_buttons[mode]
         if button.isEnabled():
             button.setChecked(True)
+            self._mode = mode
             self.viewer.set_mode(mode)
+
+    def show_modes(self, *, is_shown: bool) -> None:
+        """Show or hide the bar of modes; with it, show what it says."""
+        assert self._mode_bar is not None
+        self._mode_bar.setVisible(is_shown)
+        if is_shown:
+            self.viewer.set_mode(self._mode)
 
     def show_position(self) -> None:
         """Write the timecode anew, after `timecode_start` or `first_frame` changed."""
@@ -178,7 +187,7 @@ class PlayerPanel(QWidget):
         player.range_changed.connect(self._show_range)
         self.strip.sought.connect(player.seek)
 
-    def _make_keys(self, *, has_modes: bool) -> None:
+    def _make_keys(self) -> None:
         player = self.player
         keys: dict[str, Callable[[], object]] = {
             "Space": self._press_space,
@@ -194,12 +203,11 @@ class PlayerPanel(QWidget):
             "F": self.viewer.fit,
             "Ctrl+L": self._loop.click,
         }
-        if has_modes:
-            keys |= {key: lambda mode=mode: self.set_mode(mode) for mode, key in _MODE_KEYS.items()}
         for key, act in keys.items():
-            shortcut = QShortcut(QKeySequence(key), self)
-            shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
-            shortcut.activated.connect(act)
+            on_key(self, key, act)
+        if self._mode_bar is not None:  # hidden, it has no keys
+            for mode, key in _MODE_KEYS.items():
+                on_key(self._mode_bar, key, lambda mode=mode: self.set_mode(mode))
 
     def _press_space(self) -> None:
         """Play; but on a button that the keyboard chose, press it."""

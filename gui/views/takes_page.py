@@ -1,104 +1,93 @@
-"""Takes: the list of all, the player that compares one with its original, what was measured, the verdict."""
+"""Takes: the cards of all or of one shot, the player that compares one with its original, the verdict."""
 
+import random
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QImage, QPainter, QPen
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QListView,
-    QPushButton,
-    QSplitter,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QVBoxLayout,
-    QWidget,
-)
+import numpy as np
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import RedubSpec, Take
 from gui.link import Link
 from gui.media.background import Background
-from gui.media.clip import Clip, ClipError
+from gui.media.frame_folder import sound_file
 from gui.media.player import Track
 from gui.media.sound import read_sound
+from gui.media.thumbnail import make_thumbnail
+from gui.models.blind import BlindPair, shuffle
+from gui.models.follow_up import ShotKey, final_of, next_take_of, shot_of
 from gui.models.job_table import JobTable
-from gui.models.take_list import (
-    BADGE_KEYS,
-    TAKE_ROLE,
-    THUMBNAIL_ROLE,
-    VERDICT_KEYS,
-    Origin,
-    TakeList,
-    job_of,
-    read_origin,
-    take_title,
-)
+from gui.models.take_list import Origin, TakeList, job_of, read_origin
 from gui.texts import Key, text
-from gui.theme import GAP, colour
-from gui.views.parts import column, heading, muted, named, on_key, show_error, wrapped
+from gui.theme import GAP
+from gui.views.blind_panel import BlindPanel, revealed
+from gui.views.parts import muted, named, on_key, show_error
 from gui.views.player_panel import PlayerPanel
 from gui.views.strip import Strip
+from gui.views.take_grid import TakeGrid
+from gui.views.take_panel import KEYS, TakePanel
+from gui.views.viewer import Mode
 
-_THUMBNAIL = QSize(96, 60)
-_ROW = 76
-_SETTLE_MS = 120  # keys held down run through the list; only where they stop is a take opened
-BADGE_COLOURS = {"pass": "good", "look": "warn", "fail": "bad"}
-_VERDICT_COLOURS = {"accepted": "good", "rejected": "bad", "none": "muted"}
+_SETTLE_MS = 120  # keys held down run through the cards; only where they stop is a take opened
 
-_FIGURES: dict[str, tuple[Key, str]] = {
-    "av_offset_ms": ("figure.av_offset", "{:+.0f} ms"),
-    "av_confidence": ("figure.av_confidence", "{:.2f}"),
-    "seam_delta_e": ("figure.seam", "{:.2f} ΔE"),
-    "colour_shift_delta_e": ("figure.colour", "{:.2f} ΔE"),
-    "outside_max_difference": ("figure.outside", "{:.0f}"),
-    "chunk_jump": ("figure.jump", "{:.2f} L*"),
-    "silence_leak": ("figure.leak", "{:.3f}"),
-    "likeness": ("figure.likeness", "{:.2f}"),
-    "frames_passed_through": ("figure.passed", "{:.0f}"),
-}
+
+class _Opened(NamedTuple):
+    """What was read of a take before it is shown."""
+
+    take: Take
+    origin: Origin | None
+    has_file: bool
+    has_original: bool
 
 
 class TakesPage(QWidget):
-    """List, player, evidence."""
+    """Cards, player, evidence."""
 
     job_wanted = Signal(str)
 
-    def __init__(self, link: Link, jobs: JobTable, takes: TakeList, background: Background) -> None:
+    def __init__(
+        self,
+        link: Link,
+        jobs: JobTable,
+        takes: TakeList,
+        background: Background,
+        thumbnails: Background,
+        *,
+        chance: random.Random | None = None,
+    ) -> None:
+        """thumbnails: a thread of their own. chance: the order of a blind comparison."""
         super().__init__()
         self.setObjectName("page")
         self._link, self._jobs, self._takes, self._background = link, jobs, takes, background
+        self._chance = chance or random.Random()
         self._current = ""
-        self.list = self._make_list()
+        self._pair: BlindPair | None = None
+        self.list = TakeGrid(takes)
         self.panel = PlayerPanel(Strip(("lane.original", "lane.voice")), has_modes=True)
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(_SETTLE_MS)
-        self._settle.timeout.connect(self._load)
+        self.details = TakePanel()
+        self.blind = BlindPanel()
+        self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._side = QStackedWidget()
+        self._side.addWidget(self.details)
+        self._side.addWidget(self.blind)
         splitter = QSplitter()
-        splitter.addWidget(self._make_left())
-        splitter.addWidget(self.panel)
-        splitter.addWidget(self._make_right())
+        for widget in (self._make_left(), self.panel, self._side):
+            splitter.addWidget(widget)
         splitter.setStretchFactor(1, 1)
-        splitter.setSizes([280, 900, 280])
+        splitter.setSizes([352, 900, 280])
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
-        takes.modelReset.connect(self._restore)
-        takes.rowsInserted.connect(lambda *_: self._show())
-        takes.changed.connect(self._on_take)
-        link.state_changed.connect(self._show)
-        self.panel.player.failed.connect(self._on_failed)
-        self.panel.player.opened.connect(self._on_opened)
-        self.list.selectionModel().currentRowChanged.connect(lambda now, _: self._choose(now))
-        self._make_keys()
+        takes.thumbnail_wanted.connect(
+            lambda take: thumbnails.run(
+                lambda: make_thumbnail(take), lambda image: takes.set_thumbnail(take.take_id, image)
+            )
+        )
+        self._connect()
         self._show()
 
     @property
@@ -108,6 +97,8 @@ class TakesPage(QWidget):
 
     def select(self, take_id: str) -> None:
         """Choose a take."""
+        if self._takes.row_of(take_id) is None and self._takes.find(take_id) is not None:
+            self.shots.setCurrentIndex(0)
         row = self._takes.row_of(take_id)
         if row is not None:
             self.list.setCurrentIndex(self._takes.index(row))
@@ -118,27 +109,21 @@ class TakesPage(QWidget):
 
     # Making.
 
-    def _make_list(self) -> QListView:
-        view = QListView()
-        view.setModel(self._takes)
-        view.setItemDelegate(TakeDelegate(view))
-        view.setAccessibleName(text("takes.name"))
-        view.setDragEnabled(True)
-        view.setDragDropMode(QAbstractItemView.DragDropMode.DragOnly)
-        view.setUniformItemSizes(True)
-        view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        view.setMinimumWidth(230)
-        return view
-
     def _make_left(self) -> QWidget:
         side = named(QWidget(), "panel")
         layout = QVBoxLayout(side)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         self._summary = named(QLabel(), "title")
-        self._summary.setContentsMargins(GAP * 2, 14, GAP * 2, 12)
+        self._summary.setContentsMargins(GAP * 2, 14, GAP * 2, 6)
+        self.shots = QComboBox()
+        self.shots.setAccessibleName(text("takes.filter"))
+        self.shots.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        row = QHBoxLayout()
+        row.setContentsMargins(GAP * 2, 0, GAP * 2, GAP)
+        row.addWidget(self.shots)
         layout.addWidget(self._summary)
+        layout.addLayout(row)
         layout.addWidget(self.list, 1)
         self._empty = muted(text("takes.empty"))
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -146,53 +131,31 @@ class TakesPage(QWidget):
         layout.addWidget(self._empty, 1)
         return side
 
-    def _make_right(self) -> QWidget:
-        side = named(QWidget(), "panel")
-        side.setMinimumWidth(250)
-        layout = column(side)
-        self._title = named(wrapped(), "title")
-        self._badge = wrapped()
-        self._about = muted()
-        self._about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._figures = QFormLayout()
-        self._figures.setVerticalSpacing(6)
-        self._figures.setHorizontalSpacing(GAP * 2)
-        self.accept = self._button("takes.accept", lambda: self.judge("accepted"))
-        self.reject = self._button("takes.reject", lambda: self.judge("rejected"))
-        self.again = self._button("takes.again", self.try_again)
-        self.show_job = self._button("takes.show_job", self._show_its_job)
-        for button in (self.accept, self.reject):
-            button.setCheckable(True)
-        verdict = QHBoxLayout()
-        verdict.addWidget(self.accept)
-        verdict.addWidget(self.reject)
-        for item in (self._title, self._badge, self._about):
-            layout.addWidget(item)
-        layout.addSpacing(GAP)
-        layout.addWidget(heading("takes.measured"))
-        layout.addLayout(self._figures)
-        layout.addStretch(1)
-        layout.addLayout(verdict)
-        layout.addWidget(self.again)
-        layout.addWidget(self.show_job)
-        self._drag_hint = muted(text("takes.drag_hint"))
-        layout.addWidget(self._drag_hint)
-        return side
-
-    def _button(self, key: Key, act: Any) -> QPushButton:
-        button = QPushButton(text(key))
-        button.clicked.connect(lambda _=False: act())
-        return button
-
-    def _make_keys(self) -> None:
-        for key, act in (
-            ("A", self.accept.click),
-            ("X", self.reject.click),
-            ("N", self.again.click),
-            ("Up", lambda: self._move_by(-1)),
-            ("Down", lambda: self._move_by(1)),
-        ):
-            on_key(self, key, act)
+    def _connect(self) -> None:
+        takes, details, player = self._takes, self.details, self.panel.player
+        self._settle.timeout.connect(self._open)
+        takes.modelReset.connect(self._restore)
+        takes.rowsInserted.connect(lambda *_: self._show_shots())
+        takes.changed.connect(self._on_take)
+        self._jobs.modelReset.connect(self._show_shots)
+        self._link.state_changed.connect(self._show)
+        player.failed.connect(lambda _track, sentence: self._say(sentence))
+        player.opened.connect(self._on_opened)
+        self.list.selectionModel().currentRowChanged.connect(lambda now, _: self._choose(now))
+        self.shots.currentIndexChanged.connect(lambda _: self._filter())
+        details.on("takes.accept", lambda: self.judge("accepted"))
+        details.on("takes.reject", lambda: self.judge("rejected"))
+        details.on("takes.again", self.try_again)
+        details.on("takes.final", self.make_final)
+        details.on("takes.blind", self.compare_blind)
+        details.on("takes.show_job", lambda: self.job_wanted.emit(job_of(self.take)) if self.take else None)
+        self.blind.looked_at.connect(self._look_at)
+        self.blind.chosen.connect(self._end_blind)
+        self.blind.ended.connect(self._end_blind)
+        for key, letter in KEYS.items():
+            on_key(details, letter, details.buttons[key].click)
+        for key, rows in (("Up", -1), ("Down", 1)):
+            on_key(details, key, lambda rows=rows: self._move_by(rows))
 
     # Choosing.
 
@@ -207,8 +170,8 @@ class TakesPage(QWidget):
             row = 0
         if row is not None:
             self.list.setCurrentIndex(self._takes.index(row))
+        self._show_shots()
         self._show()
-        self._fetch_thumbnails()
 
     def _choose(self, index: QModelIndex) -> None:
         if not index.isValid():
@@ -216,6 +179,7 @@ class TakesPage(QWidget):
         take_id = self._takes.take_at(index.row()).take_id
         if take_id != self._current:
             self._current = take_id
+            self.details.tell("")
             self._settle.start()
         self._show()
 
@@ -223,26 +187,55 @@ class TakesPage(QWidget):
         if not self._current:
             self.select(take_id)
         self._show()
-        self._fetch_thumbnails()
+
+    def _shots(self) -> dict[ShotKey, list[str]]:
+        found: dict[ShotKey, list[str]] = {}
+        for job_id in self._takes.job_ids():
+            job = self._jobs.job(job_id)
+            if job is not None and isinstance(job.spec, RedubSpec):
+                found.setdefault(shot_of(job.spec), []).append(job_id)
+        return found
+
+    def _show_shots(self) -> None:
+        """Offer the shots that have takes, the chosen one kept."""
+        shots = self._shots()
+        kept = self.shots.currentData()
+        self.shots.blockSignals(True)
+        self.shots.clear()
+        self.shots.addItem(text("takes.all_shots", n=len(shots)), None)
+        for shot in shots:
+            name = Path(shot.source).stem
+            self.shots.addItem(text("takes.shot", name=name, first=shot.in_, last=shot.out), shot)
+        self.shots.setCurrentIndex(max(0, self.shots.findData(kept)))
+        self.shots.blockSignals(False)
+        self._filter()
+
+    def _filter(self) -> None:
+        shot = self.shots.currentData()
+        self._takes.show_jobs(None if shot is None else self._shots().get(shot, []))
 
     # The player.
 
-    def _load(self) -> None:
+    def _open(self) -> None:
         take = self.take
         if take is None:
             self.panel.player.unload()
             return
-        origin = read_origin(take)
-        if not Path(take.path).exists():
-            self.panel.player.unload()
-            self.panel.viewer.message = text("takes.gone", path=take.path)
-            self.panel.viewer.update()
+        self._background.run(lambda: _read(take), self._load)
+
+    def _load(self, opened: _Opened) -> None:
+        take, origin = opened.take, opened.origin
+        if take.take_id != self._current or self._pair is not None:
             return
-        self.panel.viewer.message = ""
         player = self.panel.player
+        if not opened.has_file:
+            player.unload()
+            self._say(text("takes.gone", path=take.path))
+            return
+        self._say("")
         mark = player.position if player.count == take.frames else None
         tracks = {"take": Track(Path(take.path))}
-        if origin is not None and origin.source.is_file():
+        if origin is not None and opened.has_original:
             tracks = {"original": Track(origin.source, origin.first), **tracks}
         self.panel.first_frame = 0 if origin is None else origin.first
         player.load(tracks, rate=Fraction(*take.rate), count=take.frames)
@@ -253,23 +246,22 @@ class TakesPage(QWidget):
 
     def _load_sound(self, take: Take, origin: Origin | None) -> None:
         rate = Fraction(*take.rate)
-        start_s = 0.0 if origin is None else float(origin.first / rate)
         length_s = float(take.frames / rate)
 
-        def read() -> tuple[Any, Any]:
+        def read() -> tuple[np.ndarray | None, np.ndarray]:
+            start_s = 0.0 if origin is None else float(origin.first / rate)
             original = None if origin is None else read_sound(origin.source, start_s, length_s)
-            return original, read_sound(Path(take.path), 0.0, length_s)
+            return original, read_sound(sound_file(Path(take.path)), 0.0, length_s)
 
         def done(found: tuple[Any, Any]) -> None:
-            if take.take_id != self._current:
-                return
-            original, voice = found
-            lanes = self.panel.strip.lanes
-            if original is not None:
-                lanes[0].set(original)
-            lanes[1].set(voice)
-            self.panel.player.set_sound(voice)
-            self.panel.strip.update()
+            if take.take_id == self._current:
+                original, voice = found
+                lanes = self.panel.strip.lanes
+                if original is not None:
+                    lanes[0].set(original)
+                lanes[1].set(voice)
+                self.panel.player.set_sound(voice)
+                self.panel.strip.update()
 
         self._background.run(read, done)
 
@@ -279,182 +271,132 @@ class TakesPage(QWidget):
             self.panel.timecode_start = facts.timecode
             self.panel.show_position()
 
-    def _on_failed(self, track: str, sentence: str) -> None:
+    def _say(self, sentence: str) -> None:
         self.panel.viewer.message = sentence
         self.panel.viewer.update()
 
-    def _fetch_thumbnails(self) -> None:
-        for row in range(self._takes.rowCount()):
-            take = self._takes.take_at(row)
-            if not self._takes.has_thumbnail(take.take_id):
-                self._takes.set_thumbnail(take.take_id, QImage())
-                self._background.run(
-                    lambda take=take: make_thumbnail(take),
-                    lambda image, take=take: self._takes.set_thumbnail(take.take_id, image),
-                )
-
-    # The evidence.
+    # Showing.
 
     def _show(self) -> None:
         count = self._takes.rowCount()
         self._summary.setText(text("takes.summary", n=count))
         self.list.setVisible(count > 0)
         self._empty.setVisible(count == 0)
-        take = self.take
-        is_online = self._link.is_online
-        for button, key in (
-            (self.accept, "A"),
-            (self.reject, "X"),
-            (self.again, "N"),
-            (self.show_job, ""),
-        ):
-            button.setEnabled(take is not None and (is_online or button is self.show_job))
-            hint = text("hint.key", key=key) if key else ""
-            button.setToolTip(hint if is_online else text("hint.offline"))
-        self.accept.setChecked(take is not None and take.verdict == "accepted")
-        self.reject.setChecked(take is not None and take.verdict == "rejected")
-        self._show_take(take)
+        self.details.show_take(self.take, self._why_not(), is_online=self._link.is_online)
 
-    def _show_take(self, take: Take | None) -> None:
-        while self._figures.rowCount():
-            self._figures.removeRow(0)
-        self._drag_hint.setVisible(take is not None)
+    def _why_not(self) -> dict[Key, str]:
+        take = self.take
         if take is None:
-            self._title.setText(text("takes.none_chosen"))
-            self._badge.clear()
-            self._about.clear()
-            return
-        self._title.setText(take_title(take))
-        reasons = take.checks.get("reasons") or []
-        self._badge.setText("\n".join([text(BADGE_KEYS[take.badge]), *reasons]))
-        self._badge.setStyleSheet(f"color: {colour(BADGE_COLOURS[take.badge]).name()};")
-        self._about.setText(
-            text(
-                "takes.about",
-                engine=take.engine,
-                seed=take.seed,
-                frames=take.frames,
-                name=Path(take.path).name,
-            )
-        )
-        for name, (key, form) in _FIGURES.items():
-            value = take.checks.get(name)
-            shown = text("figure.unknown") if value is None else form.format(value)
-            number = QLabel(shown)
-            number.setAlignment(Qt.AlignmentFlag.AlignRight)
-            label = muted(text(key))
-            label.setWordWrap(False)
-            self._figures.addRow(label, number)
+            return {}
+        reasons: dict[Key, str] = {}
+        if self._spec_of(take) is None:
+            reasons = dict.fromkeys(("takes.again", "takes.final"), text("takes.why_job"))
+        elif take.engine == "wan" and take.quality != "draft":
+            reasons["takes.final"] = text("takes.why_final")
+        if self._rival_of(take) is None:
+            reasons["takes.blind"] = text("takes.why_blind")
+        return reasons
+
+    def _spec_of(self, take: Take) -> RedubSpec | None:
+        job = self._jobs.job(job_of(take))
+        return job.spec if job is not None and isinstance(job.spec, RedubSpec) else None
 
     # Doing.
 
     def judge(self, verdict: Literal["accepted", "rejected"]) -> None:
         """Accept or reject the take; the same again takes it back."""
         take = self.take
-        if take is None:
-            return
-        wanted = "none" if take.verdict == verdict else verdict
-        self._link.ask(
-            lambda client: client.set_verdict(take.take_id, wanted), self._takes.put, self._on_refused
-        )
+        if take is not None:
+            wanted = "none" if take.verdict == verdict else verdict
+            self._link.ask(
+                lambda client: client.set_verdict(take.take_id, wanted), self._takes.put, self._on_refused
+            )
 
     def try_again(self) -> None:
         """Put the take's job on the queue once more with the next seed, for one take."""
         take = self.take
-        job = None if take is None else self._jobs.job(job_of(take))
-        if take is None or job is None or not isinstance(job.spec, RedubSpec):
-            return
-        seeds = [other.seed for other in self._takes.siblings(take)]
-        spec = msgspec.structs.replace(job.spec, seed=max(seeds) + 1, takes=1)
+        spec = None if take is None else self._spec_of(take)
+        if take is not None and spec is not None:
+            self._submit(next_take_of(spec, [other.seed for other in self._takes.siblings(take)]))
+
+    def make_final(self) -> None:
+        """Have the take made again in final quality."""
+        take = self.take
+        spec = None if take is None else self._spec_of(take)
+        if take is not None and spec is not None:
+            self._submit(final_of(spec, take))
+
+    def _submit(self, spec: RedubSpec) -> None:
         self._link.ask(
             lambda client: client.submit(spec),
             lambda made: self.job_wanted.emit(made.job_id),
             self._on_refused,
         )
 
-    def _show_its_job(self) -> None:
-        take = self.take
-        if take is not None:
-            self.job_wanted.emit(job_of(take))
-
     def _on_refused(self, info: ErrorInfo) -> None:
         self._show()
         show_error(self, info)
 
+    # Comparing blind.
 
-class TakeDelegate(QStyledItemDelegate):
-    """Draws a take: small picture, title, engine and seed, badge."""
+    def compare_blind(self) -> None:
+        """Show the take and another of its shot as A and B, in a hidden order."""
+        take = self.take
+        rival = None if take is None else self._rival_of(take)
+        if take is None or rival is None:
+            return
+        pair = self._pair = shuffle(take, rival, self._chance)
 
-    def sizeHint(  # noqa: N802
-        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> QSize:
-        """Every row is as high as any other."""
-        return QSize(200, _ROW)
+        def begin(opened: _Opened) -> None:
+            if self._pair is not pair:
+                return
+            tracks = {"take": Track(Path(pair.a.path)), "other": Track(Path(pair.b.path))}
+            if opened.origin is not None and opened.has_original:
+                tracks = {"original": Track(opened.origin.source, opened.origin.first), **tracks}
+            player = self.panel.player
+            mark = player.position if player.count == take.frames else 0
+            player.load(tracks, rate=Fraction(*take.rate), count=min(take.frames, rival.frames))
+            player.seek(mark)
+            self.panel.show_modes(is_shown=False)
+            self.panel.viewer.blind = ("take", "other")
+            self.list.setEnabled(False)
+            self._side.setCurrentWidget(self.blind)
+            self.blind.begin(pair)
+            self._load_sound(take, opened.origin)
 
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        """Draw a row."""
-        take: Take = index.data(TAKE_ROLE)
-        rect = QRect(option.rect)  # type: ignore[attr-defined]
-        painter.save()
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if option.state & QStyle.StateFlag.State_Selected:  # type: ignore[attr-defined]
-            painter.fillRect(rect, colour("raised"))
-            painter.fillRect(QRect(rect.left(), rect.top(), 3, rect.height()), colour("accent"))
-        frame = QRect(rect.left() + 14, rect.top() + 8, _THUMBNAIL.width(), _THUMBNAIL.height())
-        self._picture(painter, frame, index.data(THUMBNAIL_ROLE))
-        left = frame.right() + 12
-        width = rect.right() - left - 10
-        clip = Path(take.path).stem.rsplit("_", 2)[0]
-        verdict = "" if take.verdict == "none" else f"  {text(VERDICT_KEYS[take.verdict])}"
-        lines = (
-            (clip, "text"),
-            (text("takes.row", title=take_title(take), engine=take.engine), "muted"),
-            (f"{text(BADGE_KEYS[take.badge])}{verdict}", BADGE_COLOURS[take.badge]),
-        )
-        for number, (words, name) in enumerate(lines):
-            painter.setPen(colour(name))
-            line = QRect(left, rect.top() + 9 + number * 20, width, 18)
-            shown = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideRight, width)
-            painter.drawText(line, int(Qt.AlignmentFlag.AlignVCenter), shown)
-        painter.restore()
+        self._background.run(lambda: _read(take), begin)
 
-    def _picture(self, painter: QPainter, frame: QRect, image: QImage | None) -> None:
-        painter.fillRect(frame, colour("stage"))
-        if image is not None and not image.isNull():
-            size = image.size().scaled(frame.size(), Qt.AspectRatioMode.KeepAspectRatio)
-            place = QRect(0, 0, size.width(), size.height())
-            place.moveCenter(frame.center())
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(QRectF(place), image)
-        painter.setPen(QPen(colour("line"), 1))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRect(frame)
+    def _rival_of(self, take: Take) -> Take | None:
+        """Return the next take of the same shot and length, or the one before."""
+        spec = self._spec_of(take)
+        jobs = [job_of(take)] if spec is None else self._shots().get(shot_of(spec), [])
+        same = [
+            other
+            for job_id in jobs
+            for other in self._takes.siblings(msgspec.structs.replace(take, take_id=f"{job_id}-1"))
+            if other.frames == take.frames
+        ]
+        at = next((at for at, other in enumerate(same) if other.take_id == take.take_id), 0)
+        return same[(at + 1) % len(same)] if len(same) > 1 else None
+
+    def _look_at(self, side: str) -> None:
+        self.panel.viewer.take_track = "other" if side == "b" else "take"
+        self.panel.viewer.set_mode(Mode.SIDE if side == "both" else Mode.TAKE)
+
+    def _end_blind(self, better: Take | None = None, other: Take | None = None) -> None:
+        pair, self._pair = self._pair, None
+        self.panel.viewer.blind = None
+        self.panel.viewer.take_track = "take"
+        self.panel.show_modes(is_shown=True)
+        self.list.setEnabled(True)
+        self._side.setCurrentWidget(self.details)
+        if pair is not None and better is not None:
+            self.select(better.take_id)
+            self.details.tell(revealed(pair))
+        self._open()
 
 
-def make_thumbnail(take: Take) -> QImage:
-    """Return the middle frame of a take as it is seen, small; empty when it cannot be read."""
-    width = _THUMBNAIL.width() * 2
-    middle = take.frames // 2
+def _read(take: Take) -> _Opened:
     origin = read_origin(take)
-    try:
-        seen = QImage()
-        if origin is not None and origin.source.is_file():
-            seen = _small(origin.source, middle + origin.first, width)
-        over = _small(Path(take.path), middle, width)
-    except (ClipError, ValueError):
-        return QImage()
-    if seen.isNull() or not over.hasAlphaChannel():
-        return over
-    painter = QPainter(seen)
-    painter.drawImage(QRectF(seen.rect()), over)
-    painter.end()
-    return seen
-
-
-def _small(path: Path, frame: int, width: int) -> QImage:
-    with Clip(path) as clip:
-        pixels = clip.picture(frame, max_width=width)
-        form = QImage.Format.Format_ARGB32 if clip.facts.has_alpha else QImage.Format.Format_RGB32
-        return QImage(pixels.data, pixels.shape[1], pixels.shape[0], pixels.shape[1] * 4, form).copy()
+    has_original = origin is not None and origin.source.is_file()
+    return _Opened(take, origin, Path(take.path).exists(), has_original)

@@ -150,9 +150,7 @@ class Viewer(QWidget):
             return
         mode = self._possible_mode()
         if mode is Mode.SIDE:
-            left, right = self._halves()
-            self._paint_pane(painter, left, Mode.ORIGINAL)
-            self._paint_pane(painter, right, Mode.TAKE)
+            self._paint_side_by_side(painter)
         elif mode is Mode.WIPE:
             self._paint_wipe(painter)
         else:
@@ -164,6 +162,18 @@ class Viewer(QWidget):
         if "original" not in self._last or (self.mode in NEEDS_ALPHA and not self.has_alpha):
             return Mode.TAKE
         return self.mode
+
+    def _paint_side_by_side(self, painter: QPainter) -> None:
+        left, right = self._halves()
+        if self.blind is None:
+            self._paint_pane(painter, left, Mode.ORIGINAL)
+            self._paint_pane(painter, right, Mode.TAKE)
+            return
+        shown = self.take_track
+        for pane, track in zip((left, right), self.blind, strict=True):
+            self.take_track = track
+            self._paint_pane(painter, pane, Mode.TAKE)
+        self.take_track = shown
 
     def _paint_wipe(self, painter: QPainter) -> None:
         edge = round(self.width() * self._wipe)
@@ -185,18 +195,18 @@ class Viewer(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._is_smooth())
         self._paint_picture(painter, target, mode)
         self._paint_marks(painter, target)
+        if self.tool is not None and mode is Mode.ORIGINAL:
+            self.tool.paint(painter, self._to_screen(target))
         painter.restore()
         self._paint_label(painter, label_in or pane, target, mode)
 
     def _paint_picture(self, painter: QPainter, target: QRectF, mode: Mode) -> None:
-        original, take = self._last.get("original"), self._last.get("take")
+        original, take = self._last.get("original"), self._last.get(self.take_track)
         if mode is Mode.ORIGINAL and original is not None:
             painter.drawImage(target, original)
         elif mode is Mode.DIFFERENCE and original is not None and take is not None:
             painter.drawImage(target, _difference(original, _laid_over(original, take)))
         elif mode is Mode.OVERLAY and take is not None:
-        if self.tool is not None and mode is Mode.ORIGINAL:
-            self.tool.paint(painter, self._to_screen(target))
             self._paint_checker(painter, target)
             painter.drawImage(target, take)
         elif mode is Mode.MASK and original is not None and take is not None:
@@ -231,6 +241,8 @@ class Viewer(QWidget):
         if "take" not in self._player.tracks or pane.width() < 60:
             return
         word = text(MODE_KEYS[mode])
+        if self.blind is not None:
+            word = "AB"[self.blind.index(self.take_track)]
         metrics = painter.fontMetrics()
         box = QRectF(pane.left() + 10, 10, metrics.horizontalAdvance(word) + 16, metrics.height() + 6)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -279,6 +291,13 @@ class Viewer(QWidget):
         top = pane.top() + pane.height() / 2 - self._centre.y() * height * scale
         return QRectF(left, top, width * scale, height * scale)
 
+    def _to_screen(self, target: QRectF) -> QTransform:
+        scale = target.width() / self._size()[0]
+        return QTransform(scale, 0, 0, scale, target.left(), target.top())
+
+    def _in_clip(self, at: QPointF) -> QPointF:
+        return self._to_screen(self._target(self._pane())).inverted()[0].map(at)
+
     def _is_smooth(self) -> bool:
         """Whether pictures are smoothed. Below full size they are decoded at the size they have on screen."""
         return self._canvas is not None and self._zoom < _SHARP_ZOOM
@@ -291,13 +310,6 @@ class Viewer(QWidget):
         self._player.limit_width(round(width) if is_small else 0)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-    def _to_screen(self, target: QRectF) -> QTransform:
-        scale = target.width() / self._size()[0]
-        return QTransform(scale, 0, 0, scale, target.left(), target.top())
-
-    def _in_clip(self, at: QPointF) -> QPointF:
-        return self._to_screen(self._target(self._pane())).inverted()[0].map(at)
-
         """Decode for the new size once it stays."""
         if self._canvas is not None:
             self._canvas.setGeometry(self.rect())

@@ -108,7 +108,7 @@ def test_from_a_dropped_clip_to_an_accepted_take(app: App, qt: QApplication, cli
     panel.player.play(1)
     wait_until(lambda: panel.player.position > 10)
     panel.player.stop()
-    app.takes_page.accept.click()
+    app.takes_page.details.buttons["takes.accept"].click()
     wait_until(lambda: app.takes_page.take is not None and app.takes_page.take.verdict == "accepted")
     url = app.takes.mimeData([app.takes.index(0)]).urls()[0]
     assert Path(url.toLocalFile()).is_file()
