@@ -26,7 +26,6 @@ from daemon.engines.wan_weights import HINT, SHELF, TASK, Wanted, is_shortage, o
 from daemon.faces.pose import fit_head
 from daemon.media.segment import FrameRange
 from daemon.models.store import Store
-from daemon.models.store import Store
 from daemon.paths import find_paths
 from daemon.protocol.errors import MachineError, MediaError
 from daemon.protocol.jobs import RedubSpec
