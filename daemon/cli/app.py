@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from daemon.cli import align, doctor, generate, jobs, models, redub, service, takes, timeline
+from daemon.cli import align, doctor, generate, jobs, models, night, redub, service, takes, timeline
 from daemon.cli.output import is_json, print_error
 from daemon.cli.status import ExitStatus
 from daemon.protocol.errors import DubwrightError, ErrorInfo
@@ -23,6 +23,7 @@ COMMANDS = {
     **timeline.COMMANDS,
     **generate.COMMANDS,
     **jobs.COMMANDS,
+    **night.COMMANDS,
     **takes.COMMANDS,
     **doctor.COMMANDS,
 }

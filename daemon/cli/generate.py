@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from daemon.cli.moments import DeadlineOption, TonightOption, deadline_from
 from daemon.cli.output import JsonOption
 from daemon.cli.redub import run_spec
 from daemon.cli.specs import build_spec
@@ -83,16 +84,21 @@ def generate(
     prompt_extend_target_lang: Annotated[
         PromptLanguage, _flag("prompt_extend_target_lang", "The language it writes.")
     ] = "zh",
+    tonight: TonightOption = False,
+    deadline: DeadlineOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the job is queued.")] = False,
     as_json: JsonOption = False,
 ) -> int:
     """Make a video with a Wan2.2 model; the flags are those of the public command."""
-    fields = {name: value for name, value in context.params.items() if name not in ("no_wait", "as_json")}
+    fields = {name: value for name, value in context.params.items() if name not in NOT_THE_JOBS}
     fields["compile"] = fields.pop("compile_")
     fields["offload_model"] = yes_or_no("offload_model", offload_model)
     if prompt_extend_model is not None and Path(prompt_extend_model).is_dir():
         fields["prompt_extend_model"] = os.path.abspath(prompt_extend_model)
-    return run_spec(build_spec("generate", fields), wait=not no_wait, as_json=as_json)
+    return run_spec(
+        build_spec("generate", fields), wait=not no_wait, as_json=as_json, tonight=tonight,
+        deadline=deadline_from(deadline),
+    )  # fmt: skip
 
 
 def yes_or_no(name: str, text: str | None) -> bool | None:
@@ -105,5 +111,8 @@ def yes_or_no(name: str, text: str | None) -> bool | None:
         raise typer.BadParameter(f"{text!r} is neither yes nor no.", param_hint=f"--{name}")
     return words[text.lower()]
 
+
+NOT_THE_JOBS = ("no_wait", "as_json", "tonight", "deadline")
+"""Options that are not about the video."""
 
 COMMANDS = {"generate": generate}

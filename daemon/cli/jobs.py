@@ -66,28 +66,33 @@ def resume(job: JobArgument, as_json: JsonOption = False) -> int:
     with Client.connect(name="cli") as client:
         is_held = client.job(job).state is JobState.HELD
         found = client.release(job) if is_held else client.resume(job)
-    return _print_state(found, as_json=as_json)
+    return print_state(found, as_json=as_json)
 
 
 def retry(job: JobArgument, as_json: JsonOption = False) -> int:
     """Put a failed or cancelled job back on the queue."""
     with Client.connect(name="cli") as client:
-        return _print_state(client.retry(job), as_json=as_json)
+        return print_state(client.retry(job), as_json=as_json)
 
 
 def _stop(job_id: str, request: Callable[[Client, str], Job], *, as_json: bool) -> int:
     """Ask for a stop and wait, less than a second, until the job has stopped."""
     with Client.connect(name="cli") as client:
-        found = request(client, job_id)
-        if found.state is JobState.RUNNING:
-            for event in client.watch(job_id):
-                if isinstance(event, JobChanged) and event.job.state is not JobState.RUNNING:
-                    found = event.job
-                    break
-    return _print_state(found, as_json=as_json)
+        found = until_stopped(client, request(client, job_id))
+    return print_state(found, as_json=as_json)
 
 
-def _print_state(job: Job, *, as_json: bool) -> int:
+def until_stopped(client: Client, job: Job) -> Job:
+    """Wait until a job that was told to stop does not run any more."""
+    if job.state is JobState.RUNNING:
+        for event in client.watch(job.job_id):
+            if isinstance(event, JobChanged) and event.job.state is not JobState.RUNNING:
+                return event.job
+    return job
+
+
+def print_state(job: Job, *, as_json: bool) -> int:
+    """Print how a job stands; return the exit status of a command that changed it."""
     if as_json:
         print_json(job_document(job))
     else:

@@ -6,6 +6,7 @@ import msgspec
 import typer
 
 from daemon.cli.follow import follow
+from daemon.cli.moments import DeadlineOption, TonightOption, deadline_from
 from daemon.cli.output import JsonOption, job_document, print_error, print_json, print_line, print_table
 from daemon.cli.specs import (
     CHOICES,
@@ -87,6 +88,8 @@ def redub(
     matte: Annotated[bool, typer.Option("--matte", help="Write the matte as a clip, too.")] = False,
     dest: Annotated[str | None, typer.Option(metavar="DIR", help="Where takes go.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, make nothing.")] = False,
+    tonight: TonightOption = False,
+    deadline: DeadlineOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the job is queued.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -123,20 +126,27 @@ def redub(
     if dry_run:
         assert isinstance(spec, RedubSpec)
         spec = ProbeSpec(redub=spec)
-    return run_spec(spec, wait=not no_wait, as_json=as_json)
+    return run_spec(
+        spec, wait=not no_wait, as_json=as_json, tonight=tonight, deadline=deadline_from(deadline)
+    )
 
 
 def submit(
     job_file: Annotated[str, typer.Argument(metavar="JOB.json", help="The job; - reads standard input.")],
     wait: Annotated[bool, typer.Option("--wait", help="Watch the job until it ends.")] = False,
     hold: Annotated[bool, typer.Option("--hold", help="Keep it from running until it is released.")] = False,
+    tonight: TonightOption = False,
+    deadline: DeadlineOption = None,
     priority: Annotated[int, typer.Option(help="Higher runs first.")] = 0,
     key: Annotated[str | None, typer.Option(help="The same key twice is one job.")] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Put the job of a file on the queue."""
     spec = read_job_file(job_file)
-    return run_spec(spec, wait=wait, as_json=as_json, hold=hold, priority=priority, key=key)
+    return run_spec(
+        spec, wait=wait, as_json=as_json, hold=hold, priority=priority, key=key, tonight=tonight,
+        deadline=deadline_from(deadline),
+    )  # fmt: skip
 
 
 def faces(
@@ -158,11 +168,13 @@ def run_spec(
     hold: bool = False,
     priority: int = 0,
     key: str | None = None,
+    tonight: bool = False,
+    deadline: float | None = None,
 ) -> int:
-    """Submit, watch if asked to, and print what came of it."""
+    """Submit, watch if asked to, and print what came of it; a job of the night is not waited for."""
     with Client.connect(name="cli") as client:
-        job = client.submit(spec, key=key, priority=priority, hold=hold)
-        if wait and job.state not in FINAL_STATES:
+        job = client.submit(spec, key=key, priority=priority, hold=hold, tonight=tonight, deadline=deadline)
+        if wait and not tonight and job.state not in FINAL_STATES:
             job = follow(client, job.job_id, quiet=as_json)
     print_job(job, as_json=as_json)
     return status_of(job)
