@@ -35,7 +35,7 @@ LIMITS: dict[str, tuple[float, float, int]] = {
     "takes": (1, 64, 1),
     "seed": (0, 2**63 - 1, 1),
     "handles": (0, 100_000, 1),
-    "crop": (128, 768, 64),
+    "crop": (64, 768, 64),
     "steps": (1, 100, 1),
     "chunk": (16, 120, 4),  # beyond 120 frames the model's positions meet that of its reference
     "overlap": (0, 112, 4),

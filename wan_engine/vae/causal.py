@@ -89,7 +89,7 @@ class ChannelNorm(nn.Module):
     def forward(self, x_BC: Tensor) -> Tensor:
         """(B, C, ...) -> (B, C, ...), always a new tensor."""
         length = torch.linalg.vector_norm(x_BC, dim=1, keepdim=True, dtype=_statistics_dtype(x_BC))
-        scale = length.clamp_min_(1e-12).reciprocal_().mul_(x_BC.shape[1] ** 0.5)
+        scale = length.clamp_min(1e-12).reciprocal() * x_BC.shape[1] ** 0.5
         return (x_BC * scale.to(x_BC.dtype)).mul_(self.gamma)
 
 
