@@ -18,6 +18,7 @@ from gui.models.settings import Language, Settings, read_settings, write_setting
 from gui.models.take_list import TakeList
 from gui.texts import set_language, text
 from gui.theme import apply_theme
+from gui.views.batch_page import BatchPage
 from gui.views.main_window import MainWindow
 from gui.views.parts import show_error
 from gui.views.queue_page import QueuePage
@@ -26,7 +27,7 @@ from gui.views.shots_page import ShotsPage
 from gui.views.status_page import StatusPage
 from gui.views.takes_page import TakesPage
 
-SHOTS, TAKES, QUEUE, STATUS = range(4)
+SHOTS, TAKES, QUEUE, BATCH, STATUS = range(5)
 
 
 class App:
@@ -45,6 +46,7 @@ class App:
         self.link = Link()
         self.background = Background()
         self.thumbnails = Background()
+        self.reader = Background()  # of lists of many shots
         self.jobs = JobTable()
         self.takes = TakeList()
         self.saver = Background()
@@ -52,8 +54,9 @@ class App:
         self.shots_page = ShotsPage(self.link, self.jobs, self.project, self.background)
         self.takes_page = TakesPage(self.link, self.jobs, self.takes, self.background, self.thumbnails)
         self.queue_page = QueuePage(self.link, self.jobs)
+        self.batch_page = BatchPage(self.link, self.reader)
         self.status_page = StatusPage(self.link)
-        pages = [self.shots_page, self.takes_page, self.queue_page, self.status_page]
+        pages = [self.shots_page, self.takes_page, self.queue_page, self.batch_page, self.status_page]
         self.window = MainWindow(self.link, self.jobs, self.project, list(pages))
         self._is_closed = False
         self._connect_models()
@@ -78,9 +81,8 @@ class App:
         self.settings.geometry = base64.b64encode(self.window.saveGeometry().data()).decode()
         write_settings(self.settings, self._settings_file)
         self.link.close()
-        self.background.close()
-        self.thumbnails.close()
-        self.saver.close()
+        for thread in (self.background, self.thumbnails, self.reader, self.saver):
+            thread.close()
         self.project.flush()
         for page in (self.shots_page, self.takes_page):
             page.panel.player.close()

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QApplication
 import daemon
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import RedubSpec
-from gui.app import QUEUE, SHOTS, STATUS, TAKES, App
+from gui.app import BATCH, QUEUE, SHOTS, STATUS, TAKES, App
 from gui.link import describe
 from gui.models.project import SUFFIX
 from gui.models.settings import Language, Theme
@@ -27,6 +27,7 @@ from gui.views.viewer import Mode
 SIZES = ((1600, 1000), (1280, 720))
 THEMES: tuple[Theme, ...] = ("dark", "light", "contrast")
 PATIENCE_S = 60.0
+_PAGES = ((SHOTS, "shots"), (TAKES, "takes"), (QUEUE, "queue"), (BATCH, "batch"), (STATUS, "status"))
 _DEMO = Path(daemon.__file__).parent / "demo"
 
 
@@ -93,7 +94,7 @@ class Photographer:
             app.refresh_theme()
             for width, height in SIZES:
                 app.window.resize(width, height)
-                for page, name in ((SHOTS, "shots"), (TAKES, "takes"), (QUEUE, "queue"), (STATUS, "status")):
+                for page, name in _PAGES:
                     app.window.show_page(page)
                     self._save(f"{name}_{theme}_{width}x{height}{suffix}")
         apply_theme(self._qt, "dark")

@@ -9,6 +9,8 @@ from PySide6.QtCore import QObject, Signal
 
 Answer = TypeVar("Answer")
 
+_ENDING_S = 5.0
+
 
 class Background(QObject):
     """Runs calls on a thread and hands what they return to the thread that made it."""
@@ -31,12 +33,12 @@ class Background(QObject):
             self._changed.notify()
 
     def close(self) -> None:
-        """Drop what waits and end."""
+        """Drop what waits and end; what takes longer than a moment ends with the app."""
         with self._changed:
             self._is_closing = True
             self._calls.clear()
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(_ENDING_S)
 
     def _run(self) -> None:
         while True:

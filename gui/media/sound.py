@@ -20,6 +20,9 @@ except ImportError:  # on Linux it needs libpulse; without it the app is silent
 
 SAMPLE_RATE = 48_000
 CHANNELS = 2
+SOUND_SUFFIXES = frozenset(
+    {".wav", ".aif", ".aiff", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".bwf"}
+)
 _FRAME_BYTES = 2 * CHANNELS
 
 
@@ -35,6 +38,20 @@ def read_sound(path: Path, start_s: float = 0.0, length_s: float | None = None) 
             return _decode(container, start_s, length_s)
     except (FFmpegError, OSError):
         return np.zeros((0, CHANNELS), np.int16)
+
+
+def sound_length_s(path: Path) -> float | None:
+    """Return how long the sound of a file is, as the file says; None when it has none."""
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.audio:
+                return None
+            stream = container.streams.audio[0]
+            if stream.duration is not None and stream.time_base is not None:
+                return float(stream.duration * stream.time_base)
+            return (container.duration or 0) / 1_000_000
+    except (FFmpegError, OSError):
+        return None
 
 
 def peaks_of(samples: np.ndarray, count: int) -> np.ndarray:

@@ -3,10 +3,19 @@
 import time
 from pathlib import Path
 
-from daemon.protocol.jobs import CheckSpec, FacesSpec, GenerateSpec, Job, JobState, ProbeSpec, RedubSpec
+from daemon.protocol.jobs import (
+    AlignSpec,
+    CheckSpec,
+    FacesSpec,
+    GenerateSpec,
+    Job,
+    JobState,
+    ProbeSpec,
+    RedubSpec,
+)
 from gui.texts import Key, text
 
-_HIDDEN = (FacesSpec, ProbeSpec, CheckSpec)  # the app's own questions, not anybody's work
+_HIDDEN = (FacesSpec, AlignSpec, ProbeSpec, CheckSpec)  # the app's own questions, not anybody's work
 
 
 def is_work(job: Job) -> bool:

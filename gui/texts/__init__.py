@@ -1,10 +1,10 @@
 """Every sentence the app says, in English and in Simplified Chinese: one file a page."""
 
-from gui.texts import queue, shots, status, takes, window
+from gui.texts import batch, queue, shots, status, takes, window
 
 Key = str
 
-_PAGES = (window, shots, takes, queue, status)
+_PAGES = (window, shots, takes, queue, batch, status)
 ENGLISH: dict[Key, str] = {key: said for page in _PAGES for key, said in page.ENGLISH.items()}
 CHINESE: dict[Key, str] = {key: said for page in _PAGES for key, said in page.CHINESE.items()}
 LANGUAGES = {"en": ENGLISH, "zh": CHINESE}

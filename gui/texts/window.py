@@ -42,7 +42,7 @@ ENGLISH: dict[str, str] = {
     "time.seconds": "{n} s",
     "keys.all": """\
 Everywhere
-Ctrl+1 … Ctrl+4	pages
+Ctrl+1 … Ctrl+5	pages
 Space	play or stop
 J  K  L	play backwards, stop, play; again for faster
 Left  Right	one frame; with Shift one second
@@ -60,10 +60,16 @@ Takes
 Up  Down	other take
 A  X	accept, reject
 N	another take
+D	the final of a draft
+B	compare blind: 1, 2, 3 look; A, B choose; Esc ends
 
 Queue
 P  R  H  G	pause, resume, hold, release
-T  Del	retry, cancel""",
+T  Del	retry, cancel
+
+Batch
+Ctrl+Enter	submit all
+Del	remove rows""",
 }
 
 CHINESE: dict[str, str] = {
@@ -108,7 +114,7 @@ CHINESE: dict[str, str] = {
     "time.seconds": "{n} 秒",
     "keys.all": """\
 通用
-Ctrl+1 … Ctrl+4	页面
+Ctrl+1 … Ctrl+5	页面
 空格	播放或停止
 J  K  L	倒放，停止，播放；再按加速
 左  右	一帧；按住 Shift 为一秒
@@ -126,8 +132,14 @@ Ctrl+Enter	生成版本
 上  下	其他版本
 A  X	采用，弃用
 N	再来一个
+D	由草稿生成成片
+B	盲选对比：1、2、3 查看；A、B 选择；Esc 结束
 
 队列
 P  R  H  G	暂停，继续，搁置，放行
-T  Del	重试，取消""",
+T  Del	重试，取消
+
+批量
+Ctrl+Enter	全部提交
+Del	移除行""",
 }

@@ -27,7 +27,7 @@ from gui.theme import GAP, colour
 from gui.views.parts import named
 from gui.views.status_page import STATE_COLOURS, STATE_KEYS
 
-PAGES: tuple[Key, ...] = ("page.shots", "page.takes", "page.queue", "page.status")
+PAGES: tuple[Key, ...] = ("page.shots", "page.takes", "page.queue", "page.batch", "page.status")
 _MENU_KEYS: dict[Key, QKeySequence.StandardKey | str] = {
     "menu.new": QKeySequence.StandardKey.New,
     "menu.open": QKeySequence.StandardKey.Open,
