@@ -12,6 +12,7 @@ from ..shared.journal import Journal
 from ..shared.link import Link
 from ..shared.problems import PluginError
 from ..shared.record import find_interpreter, journal_file
+from . import bake
 from .sequencer import PROJECT, Sequencer, find_editor
 
 HOST = "blender"
@@ -31,7 +32,7 @@ class Controller:
         """Return the session, made at its first use. Raises PluginError `install.missing`."""
         if self._session is None:
             self._link = Link([find_interpreter(), "-E", "-u", "-m", "daemon.bridge"], HOST)
-            self._session = Session(Sequencer(), self._link, Journal(journal_file(HOST)))
+            self._session = Session(Sequencer(), self._link, Journal(journal_file(HOST)), bake.start)
             self._session.on_change = _redraw
             self.start_timer()
         return self._session
@@ -68,7 +69,7 @@ class Controller:
         now = {status.key: status.state for status in self.statuses()}
         if any(state == "placed" != before.get(key) for key, state in now.items()):
             _push_undo("Place take")
-        return TICK_S if self._link.is_open else None
+        return TICK_S if self._link.is_open or self._session.is_baking else None
 
     def start_timer(self) -> None:
         """Have `tick` called while Blender is idle."""
@@ -91,6 +92,8 @@ class Controller:
         """End the bridge; jobs go on in the daemon."""
         if bpy.app.timers.is_registered(self.tick):
             bpy.app.timers.unregister(self.tick)
+        if self._session is not None:
+            self._session.close()
         if self._link is not None:
             self._link.close()
         self._link = self._session = None

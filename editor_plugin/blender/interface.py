@@ -10,6 +10,7 @@ from bpy.app.handlers import persistent  # pyright: ignore[reportMissingImports]
 from ..shared.actions import Session, Status
 from ..shared.planner import Options
 from ..shared.problems import PluginError
+from ..shared.record import bake_folder
 from ..shared.timeline import PICTURE, SOUND
 from .controller import Controller
 from .sequencer import Sequencer, find_editor, strips
@@ -31,7 +32,9 @@ def options_of(scene: Any) -> Options:
     return Options(
         takes=scene.dubwright_takes,
         engine=scene.dubwright_engine,
+        handles=scene.dubwright_handles,
         baked=scene.dubwright_baked,
+        bake_folder=str(bake_folder()) if scene.dubwright_bake else "",
         extra=extra,
     )
 
@@ -175,7 +178,7 @@ class DubwrightPanel(bpy.types.Panel):
         scene, layout = getattr(context, "sequencer_scene", None) or context.scene, self.layout
         layout.operator(Redub.bl_idname, icon="USER")
         column = layout.column()
-        for name in ("voice", "takes", "engine", "baked", "seed", "folder"):
+        for name in ("voice", "takes", "engine", "baked", "bake", "handles", "seed", "folder"):
             column.prop(scene, f"dubwright_{name}")
         row = layout.row(align=True)
         row.prop(scene, "dubwright_channel")
@@ -208,7 +211,7 @@ def _draw_words(layout: Any, text: str, width: int = 42) -> None:
 
 def _draw_status(box: Any, status: Status) -> None:
     _draw_words(box, f"{status.job_id or 'New'}: {status.sentence}")
-    if status.state == "waiting" and hasattr(box, "progress"):
+    if status.state in ("baking", "waiting") and hasattr(box, "progress"):
         box.progress(factor=status.fraction, text=f"{status.fraction:.0%}")
     takes = box.row(align=True)
     for number, take in enumerate(status.takes, 1):
@@ -225,6 +228,7 @@ def _draw_status(box: Any, status: Status) -> None:
 
 def _offered(state: str) -> tuple[type[_EntryAction], ...]:
     return {
+        "baking": (Cancel,),
         "submitting": (Cancel,),
         "waiting": (Cancel,),
         "ready": (Place, Remove),
@@ -252,6 +256,15 @@ PROPERTIES = {
     "engine": lambda: bpy.props.EnumProperty(name="Engine", items=ENGINES),
     "baked": lambda: bpy.props.BoolProperty(
         name="Whole Picture", description="Otherwise the mouth alone, over the untouched shot"
+    ),
+    "bake": lambda: bpy.props.BoolProperty(
+        name="Render First",
+        description="What a retimed, grouped or reversed strip shows is rendered and that is re-dubbed;"
+        " otherwise such strips are refused",
+        default=True,
+    ),
+    "handles": lambda: bpy.props.IntProperty(
+        name="Handles", description="Frames delivered untouched before and after", min=0, max=1000
     ),
     "seed": lambda: bpy.props.IntProperty(name="Seed", min=0),
     "folder": lambda: bpy.props.StringProperty(

@@ -89,7 +89,8 @@ class Sequencer:
         _check_media(strip, placement.path)
         _trim(strip, placement)
         strip.blend_type = BLEND
-        _copy_look(editor, strip, placement)
+        if not placement.is_baked:
+            _copy_look(editor, strip, placement)
         editor.channels[channel].name = TRACK_NAME
 
     def _add_sound(self, editor: Any, timeline: Timeline, placement: Placement) -> None:
@@ -171,7 +172,14 @@ def read_strip(strip: Any, rate: Fraction) -> Clip | None:
         return _read_movie(strip, rate)
     if strip.type in UNUSABLE:
         return Clip(
-            strip.name, PICTURE, strip.channel, left(strip), right(strip), "", problem=UNUSABLE[strip.type]
+            strip.name,
+            PICTURE,
+            strip.channel,
+            left(strip),
+            right(strip),
+            "",
+            problem=UNUSABLE[strip.type],
+            can_bake=strip.type != "MASK",
         )
     return None
 
@@ -202,6 +210,7 @@ def _read_movie(strip: Any, rate: Fraction) -> Clip:
         speed=speed,
         problem=problem,
         tag=strip.get(TAG, ""),
+        can_bake=media_rate is not None,
     )
 
 

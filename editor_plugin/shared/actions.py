@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from . import journal as states
@@ -37,6 +38,22 @@ class Host(Protocol):
         ...
 
 
+class Bake(Protocol):
+    """The rendering of a shot's picture to a file, under way."""
+
+    def poll(self) -> float:
+        """Return how far it is; 1.0: the file is there. Never blocks. Raises PluginError when it failed."""
+        ...
+
+    def stop(self) -> None:
+        """End it; no file is left."""
+        ...
+
+
+StartBake = Callable[[str, int, int, str], Bake]
+"""Starts to render the range of a clip, by its id, to a file. Raises PluginError."""
+
+
 @dataclass(frozen=True)
 class Status:
     """How one re-dub stands, for a panel."""
@@ -53,8 +70,10 @@ class Status:
 class Session:
     """One host's re-dubs."""
 
-    def __init__(self, host: Host, link: Link, journal: Journal) -> None:
+    def __init__(self, host: Host, link: Link, journal: Journal, start_bake: StartBake | None = None) -> None:
         self._host = host
+        self._start_bake = start_bake
+        self._bakes: dict[str, Bake] = {}  # under way, by the entry's key
         self._link = link
         self._journal = journal
         self._progress: dict[str, dict[str, Any]] = {}
@@ -92,11 +111,18 @@ class Session:
         if known is not None and known.state in (states.WAITING, states.READY, states.PLACED):
             self._refresh(known)
             return known
+        if plan.key in self._bakes:
+            return self._entry(plan.key)
+        clip = plan.clip
+        bake = [clip.clip_id, clip.start, clip.stop] if clip.is_baked else []
+        turn = known.turn + 1 if bake and known else 0
         entry = Entry(
             key=plan.key,
             project_id=timeline.project_id,
-            state=states.SUBMITTING,
-            spec=plan.spec,
+            state=states.BAKING if bake else states.SUBMITTING,
+            spec=_with_turn(plan.spec, turn) if bake else plan.spec,
+            bake=bake,
+            turn=turn,
             start=plan.start,
             stop=plan.stop,
             above=plan.clip.track,
@@ -104,6 +130,8 @@ class Session:
             clip_id=plan.clip.clip_id if plan.is_whole and plan.spec["deliver"] == "baked" else "",
         )
         self._journal.write(entry)
+        if bake:
+            return self._bake(entry)
         self._send_submit(entry)
         return entry
 
@@ -136,6 +164,7 @@ class Session:
         """Stop a job for good."""
         entry = self._entry(key)
         self._change(entry, states.REMOVED)
+        self._forget_bake(entry)
         if entry.job_id:
             self._link.send("cancel_job", {"job_id": entry.job_id}, self._note_error)
 
@@ -144,6 +173,7 @@ class Session:
         entry = self._entry(key)
         if entry.job_id:
             self._host.remove(entry.job_id)
+        self._forget_bake(entry)
         return self._change(entry, states.REMOVED)
 
     # What happens by itself.
@@ -156,7 +186,10 @@ class Session:
         timeline = self._host.timeline()
         said = []
         for entry in self._journal.entries(timeline.project_id):
-            if entry.state == states.SUBMITTING:
+            if entry.state == states.BAKING and entry.key not in self._bakes:
+                self._bake(entry)
+                said.append("A rendering that was cut short was begun again.")
+            elif entry.state == states.SUBMITTING:
                 self._send_submit(entry)  # the key makes it the same job if the first did arrive
                 said.append("A request that may not have arrived was sent again.")
             elif entry.state == states.WAITING:
@@ -175,20 +208,29 @@ class Session:
         events = self._link.poll()
         for event in events:
             self._hear(event)
+        is_baking = bool(self._bakes)
+        for key in list(self._bakes):
+            self._look_at_bake(key)
         placed = [self._place_ready(key) for key in self._ready]
         self._ready.clear()
-        if events or placed:
+        if events or placed or is_baking:
             self.on_change()
-        return bool(events or placed)
+        return bool(events or placed or is_baking)
 
     def statuses(self, project_id: str) -> list[Status]:
         """Return how a project's re-dubs stand, newest first."""
         return [self._status(entry) for entry in reversed(self._journal.entries(project_id))]
 
-    def has_open_work(self, project_id: str) -> bool:
-        """Say whether anything is still to come for a project."""
-        waiting = (states.SUBMITTING, states.WAITING)
-        return any(entry.state in waiting for entry in self._journal.entries(project_id))
+    @property
+    def is_baking(self) -> bool:
+        """Say whether the host renders a shot."""
+        return bool(self._bakes)
+
+    def close(self) -> None:
+        """Stop what the host renders; the journal begins it again next time."""
+        for bake in self._bakes.values():
+            bake.stop()
+        self._bakes.clear()
 
     # Underneath.
 
@@ -203,8 +245,41 @@ class Session:
         self.on_change()
         return entry
 
+    def _bake(self, entry: Entry) -> Entry:
+        try:
+            if self._start_bake is None:
+                raise PluginError("clip.refused", "This editor cannot render the shot to a file.")
+            clip_id, start, stop = entry.bake
+            self._bakes[entry.key] = self._start_bake(clip_id, start, stop, entry.spec["source"])
+        except PluginError as error:
+            self._change(entry, states.FAILED, error=str(error))
+            raise
+        return entry
+
+    def _look_at_bake(self, key: str) -> None:
+        entry = self._entry(key)
+        try:
+            fraction = self._bakes[key].poll()
+            self._progress[key] = {"fraction": fraction}
+            if fraction < 1.0:
+                return
+            del self._bakes[key]
+            self._send_submit(self._change(entry, states.SUBMITTING))
+        except PluginError as error:
+            self._bakes.pop(key, None)
+            self._change(entry, states.FAILED, error=str(error))
+            self.trouble = error
+
+    def _forget_bake(self, entry: Entry) -> None:
+        bake = self._bakes.pop(entry.key, None)
+        if bake is not None:
+            bake.stop()
+        if entry.bake:
+            Path(entry.spec["source"]).unlink(missing_ok=True)
+
     def _send_submit(self, entry: Entry) -> None:
-        body = {"spec": entry.spec, "key": entry.key, "submitted_by": "plugin"}
+        key = f"{entry.key}-{entry.turn}" if entry.turn else entry.key
+        body = {"spec": entry.spec, "key": key, "submitted_by": "plugin"}
         try:
             self._link.send("submit_job", body, lambda reply: self._submitted(entry.key, reply))
         except PluginError as error:
@@ -309,9 +384,10 @@ class Session:
             self.trouble = error
 
     def _status(self, entry: Entry) -> Status:
-        progress = self._progress.get(entry.job_id, {})
+        progress = self._progress.get(entry.key if entry.state == states.BAKING else entry.job_id, {})
         fraction = float(progress.get("fraction", 0.0))
         sentences = {
+            states.BAKING: f"Being rendered first, {fraction:.0%}.",
             states.SUBMITTING: "Being sent.",
             states.WAITING: f"{str(progress.get('stage', 'waiting')).capitalize()}, {fraction:.0%}.",
             states.READY: "Ready to place.",
@@ -365,8 +441,15 @@ def _placement(entry: Entry, take_id: str) -> Placement:
                 clip_id=entry.clip_id,
                 take_id=take_id,
                 trim=trim,
+                is_baked=bool(entry.bake),
             )
     raise PluginError("take.not_found", f"The job has no take {take_id}.")
+
+
+def _with_turn(spec: dict[str, Any], turn: int) -> dict[str, Any]:
+    """Return the spec with a source of its own for each time that a shot is rendered anew."""
+    source = Path(spec["source"])
+    return {**spec, "source": str(source.with_name(f"{source.stem}-{turn}{source.suffix}"))}
 
 
 def _find_clip(timeline: Timeline, clip_id: str) -> Any:

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-SUBMITTING, WAITING, READY, PLACING, PLACED, ACCEPTED, FAILED, REMOVED = (
+BAKING, SUBMITTING, WAITING, READY, PLACING, PLACED, ACCEPTED, FAILED, REMOVED = (
+    "baking",
     "submitting",
     "waiting",
     "ready",
@@ -22,7 +23,6 @@ SUBMITTING, WAITING, READY, PLACING, PLACED, ACCEPTED, FAILED, REMOVED = (
     "failed",
     "removed",
 )
-OPEN = (SUBMITTING, WAITING, READY, PLACING, PLACED)
 KEPT_LINES = 2000  # beyond which the file is written anew with only the last line of each entry
 
 
@@ -43,6 +43,8 @@ class Entry:
     takes: list[dict[str, Any]] = field(default_factory=list)
     shown: str = ""  # id of the take on the timeline
     error: str = ""
+    bake: list[Any] = field(default_factory=list)  # clip, start, stop: what the host renders as source first
+    turn: int = 0  # how often that was done anew
 
 
 class Journal:

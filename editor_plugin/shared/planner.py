@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 from .problems import PluginError
@@ -22,6 +24,7 @@ class Options:
     engine: str = "auto"
     handles: int = 0
     baked: bool = False  # the whole picture instead of the mouth on alpha
+    bake_folder: str = ""  # where the host renders shots that cannot be used as they are; empty: refuse them
     extra: dict[str, Any] = field(default_factory=dict)  # further fields of the job
 
 
@@ -58,6 +61,7 @@ def plan_with_strip(timeline: Timeline, clip: Clip, voice: Clip, options: Option
         raise PluginError("clip.refused", f"The voice cannot be used: {voice.problem}.")
     if voice.speed != 1:
         raise PluginError("clip.refused", "The voice is retimed.", "Bounce it to a file first.")
+    clip = _usable(clip, timeline, start, stop, options)
     voice_at = clip.source_frame(start) + (voice.start - voice.source_in) - start
     return _plan(timeline, clip, start, stop, voice.path, voice_at, options, has_voice=True)
 
@@ -72,6 +76,7 @@ def plan_with_file(
     start, stop = clip.overlap(*marks) if marks else (clip.start, clip.stop)
     if start >= stop:
         raise PluginError("range.empty", "The in and out marks do not touch the chosen shot.")
+    clip = _usable(clip, timeline, start, stop, options)
     return _plan(timeline, clip, start, stop, path, clip.source_frame(start), options, has_voice=False)
 
 
@@ -154,7 +159,6 @@ def _plan(
     *,
     has_voice: bool,
 ) -> Plan:
-    _refuse(clip, timeline, start, stop)
     first = clip.source_frame(start)
     spec: dict[str, Any] = {
         "kind": "redub",
@@ -173,6 +177,36 @@ def _plan(
     place = [timeline.project_id, timeline.name, clip.clip_id, start, stop, spec]
     key = hashlib.sha256(json.dumps(place, sort_keys=True).encode()).hexdigest()[:32]
     return Plan(clip, start, stop, spec, has_voice, key)
+
+
+def _usable(clip: Clip, timeline: Timeline, start: int, stop: int, options: Options) -> Clip:
+    """Return the clip, or the file that the host will render of it. Raises PluginError `clip.refused`."""
+    try:
+        _refuse(clip, timeline, start, stop)
+    except PluginError:
+        if not (options.bake_folder and clip.can_bake):
+            raise
+        return _baked(clip, timeline, start, stop, options)
+    return clip
+
+
+def _baked(clip: Clip, timeline: Timeline, start: int, stop: int, options: Options) -> Clip:
+    """Return the range with its handles as a plain clip of a file that is still to be rendered."""
+    low, high = clip.overlap(start - options.handles, stop + options.handles)
+    place = json.dumps([timeline.project_id, timeline.name, clip.clip_id, low, high])
+    name = hashlib.sha256(place.encode()).hexdigest()[:16]
+    return replace(
+        clip,
+        start=low,
+        stop=high,
+        path=os.path.join(options.bake_folder, f"{name}.mov"),
+        source_in=0,
+        source_frames=high - low,
+        media_rate=timeline.rate,
+        speed=Fraction(1),
+        problem="",
+        is_baked=True,
+    )
 
 
 def _refuse(clip: Clip, timeline: Timeline, start: int, stop: int) -> None:

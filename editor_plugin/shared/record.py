@@ -34,6 +34,11 @@ def journal_file(host: str) -> Path:
     return data_folder() / "editors" / f"{host}.jsonl"
 
 
+def bake_folder() -> Path:
+    """Return where an editor renders shots that cannot be used as they are."""
+    return data_folder() / "editors" / "bakes"
+
+
 def find_interpreter() -> str:
     """Return our own Python: the one in the record, else the installer's environment.
 

@@ -27,6 +27,8 @@ class Clip:
     speed: Fraction = Fraction(1)  # media frames a timeline frame
     problem: str = ""  # why this clip cannot be used as it is; empty: it can
     tag: str = ""  # the job that put it there; empty: not ours
+    can_bake: bool = False  # the host can render what it shows to a file
+    is_baked: bool = False  # `path` is that file, which is still to be rendered
 
     @property
     def frames(self) -> int:
@@ -81,6 +83,7 @@ class Placement:
     clip_id: str = ""  # of the whole clip that it replaces as a take; empty: onto a track of its own
     take_id: str = ""
     trim: int = 0  # frames of the file before `start`: its handles
+    is_baked: bool = False  # it has the timeline's own size and look already
 
     @property
     def frames(self) -> int:

@@ -40,13 +40,14 @@ def part(module: Any, name: str) -> Any:
     return importlib.import_module(f"{module.__name__}.{name}")
 
 
-def open_scene(rate: list[int], sequencer: Any) -> tuple[Any, Any]:
+def open_scene(rate: list[float], sequencer: Any) -> tuple[Any, Any]:
     """Make an empty scene at a rate such as [24, 1.001]; return it and its strips."""
     scene = bpy.context.scene
     for one in list(sequencer.strips(scene.sequence_editor)) if scene.sequence_editor else []:
         sequencer.strips(scene.sequence_editor).remove(one)
     scene.render.fps, scene.render.fps_base = int(rate[0]), rate[1]
     scene.view_settings.view_transform = "Standard"
+    scene.render.dither_intensity = 0.0
     scene.render.resolution_x, scene.render.resolution_y = 320, 180
     scene.render.resolution_percentage = 100
     if scene.sequence_editor is None:
@@ -127,15 +128,7 @@ def retime(strips: Any, path: str, sequencer: Any, planner: Any, problems: Any) 
         name = "plain"
     else:
         slow = strips.new_movie(name="slow", filepath=path, channel=8, frame_start=1)
-        for strip in strips:
-            strip.select = strip == slow
-        bpy.context.scene.sequence_editor.active_strip = slow
-        window = bpy.context.window_manager.windows[0]
-        area = window.screen.areas[0]
-        area.type = "SEQUENCE_EDITOR"
-        region = next(one for one in area.regions if one.type == "WINDOW")
-        with bpy.context.temp_override(window=window, area=area, region=region, scene=bpy.context.scene):
-            bpy.ops.sequencer.retiming_segment_speed_set(speed=50.0, keep_retiming=False)
+        speed(sequencer_area(), strips, slow, 50.0)
         name = "slow"
     timeline = sequencer.Sequencer().timeline()
     (clip,) = [one for one in timeline.clips if one.clip_id == name]
@@ -194,6 +187,122 @@ def redub(case: dict[str, Any], module: Any) -> Any:
         interface.controller.tick()
     answer["message"] = interface.controller.message
     return answer
+
+
+def rates(case: dict[str, Any], module: Any) -> Any:
+    """Re-dub a shot at each rate through the operator and the daemon; render picture and sound."""
+    interface, sequencer = part(module, "blender.interface"), part(module, "blender.sequencer")
+    answers = []
+    for job in case["jobs"]:
+        scene, strips = open_scene(job["rate"], sequencer)
+        scene.pop(sequencer.PROJECT, None)  # a project of its own each time
+        scene.render.resolution_x = scene.render.resolution_y = 160
+        shot = strips.new_movie(name="shot", filepath=job["shot"], channel=1, frame_start=job["at"])
+        shot.transform.scale_x = shot.transform.scale_y = 0.5
+        for strip in strips:
+            strip.select = strip == shot
+        start, stop = job["range"]
+        scene.dubwright_voice, scene.dubwright_baked = case["voice"], True
+        scene.dubwright_folder, scene.dubwright_handles = case["folder"], job["handles"]
+        scene.use_preview_range, scene.frame_preview_start = True, start
+        scene.frame_preview_end = stop - 1
+        answer = {"redub": list(bpy.ops.dubwright.redub()), "longest": 0.0}
+        wait(interface.controller, "placed", answer)
+        scene.use_preview_range, shot.mute = False, True
+        render(scene, start - 2, stop + 2, job["frames"])
+        if bpy.app.build_options.audaspace:
+            scene.frame_start, scene.frame_end = job["at"], stop + 2
+            bpy.ops.sound.mixdown(filepath=job["sound"], container="WAV", codec="PCM", format="S24")
+        answers.append(answer)
+    return answers
+
+
+def bake(case: dict[str, Any], module: Any) -> Any:
+    """Render strips that cannot be used as they are, under AgX; also what the project shows of each."""
+    baking, sequencer = part(module, "blender.bake"), part(module, "blender.sequencer")
+    scene, strips = open_scene(case["rate"], sequencer)
+    area = sequencer_area()
+    made = {
+        name: strips.new_movie(name=name, filepath=case["shot"], channel=number, frame_start=1)
+        for number, name in enumerate(("half", "faster", "several", "backwards", "inner"), 1)
+    }
+    speed(area, strips, made["half"], 50.0)
+    speed(area, strips, made["faster"], 150.0)
+    speed(area, strips, made["several"], 50.0, key=61)
+    made["backwards"].use_reverse_frames = True
+    for one in strips:
+        one.select = one == made["inner"]
+    del made["inner"]
+    with bpy.context.temp_override(**area):
+        bpy.ops.sequencer.meta_make()
+    (meta,) = [one for one in strips if one.type == "META"]
+    meta.name = "meta"
+    made["meta"] = meta
+    made["other"] = strips.new_movie(name="other", filepath=case["other"], channel=9, frame_start=1)
+    first, stop = case["range"]
+    answer = {}
+    for name in made:
+        for strip in strips:
+            strip.mute = strip.name != name
+        folder = Path(case["frames"], name)
+        scene.view_settings.view_transform = "Standard"
+        render(scene, first, stop, str(folder))
+        scene.view_settings.view_transform = "AgX"
+        running = baking.start(name, first, stop, str(folder.with_suffix(".mov")))
+        while running.poll() < 1.0:
+            time.sleep(0.02)
+        (clip,) = [one for one in sequencer.Sequencer().timeline().clips if one.clip_id == name]
+        answer[name] = [clip.can_bake, clip.problem, scene.view_settings.view_transform]
+    return answer
+
+
+def baked(case: dict[str, Any], module: Any) -> Any:
+    """Re-dub a strip at half speed through the operator; it is rendered first."""
+    interface, sequencer = part(module, "blender.interface"), part(module, "blender.sequencer")
+    scene, strips = open_scene(case["rate"], sequencer)
+    scene.render.resolution_x = scene.render.resolution_y = 160
+    shot = strips.new_movie(name="shot", filepath=case["shot"], channel=1, frame_start=1)
+    shot.transform.scale_x = shot.transform.scale_y = 0.5
+    speed(sequencer_area(), strips, shot, 50.0)
+    start, stop = case["range"]
+    render(scene, start - 3, stop, case["before"])
+    scene.dubwright_voice, scene.dubwright_baked = case["voice"], True
+    scene.dubwright_folder, scene.dubwright_handles = case["folder"], 3
+    scene.use_preview_range, scene.frame_preview_start = True, start
+    scene.frame_preview_end = stop - 1
+    answer = {"redub": list(bpy.ops.dubwright.redub()), "longest": 0.0}
+    answer["first"] = interface.controller.statuses()[0].state
+    answer["again"] = list(bpy.ops.dubwright.redub())
+    wait(interface.controller, "placed", answer)
+    answer["count"] = len(interface.controller.statuses())
+    shot.mute, scene.use_preview_range = True, False
+    render(scene, start, stop, case["after"])
+    folder = part(module, "shared.record").bake_folder()
+    answer["files"] = [one.suffix for one in folder.iterdir()]
+    bpy.ops.dubwright.remove(key=interface.controller.statuses()[0].key)
+    answer["left"] = [one.name for one in folder.iterdir()]
+    return answer
+
+
+def sequencer_area() -> dict[str, Any]:
+    """Return a context in which the sequencer's operators run."""
+    window = bpy.context.window_manager.windows[0]
+    area = window.screen.areas[0]
+    area.type = "SEQUENCE_EDITOR"
+    region = next(one for one in area.regions if one.type == "WINDOW")
+    return {"window": window, "area": area, "region": region, "scene": bpy.context.scene}
+
+
+def speed(area: dict[str, Any], strips: Any, strip: Any, percent: float, *, key: int | None = None) -> None:
+    """Retime a strip; from `key` on, at twice the speed."""
+    for one in strips:
+        one.select = one == strip
+    bpy.context.scene.sequence_editor.active_strip = strip
+    with bpy.context.temp_override(**area):
+        bpy.ops.sequencer.retiming_segment_speed_set(speed=percent, keep_retiming=False)
+        if key is not None:
+            bpy.ops.sequencer.retiming_key_add(timeline_frame=key)
+            bpy.ops.sequencer.retiming_segment_speed_set(speed=2 * percent, keep_retiming=False)
 
 
 def wait(controller: Any, state: str, answer: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from editor_plugin.shared.planner import Options
 from editor_plugin.shared.problems import PluginError
 from editor_plugin.shared.record import find_interpreter, write_record
 from editor_plugin.shared.timeline import PICTURE, Clip, Timeline
-from tests.fakes.editor import FakeEditor
+from tests.fakes.editor import FakeBake, FakeEditor
 
 COMMAND = [sys.executable, "-E", "-u", "-m", "daemon.bridge"]
 Script = Callable[[str], dict[str, Any]]
@@ -292,3 +293,64 @@ def test_a_failed_job_says_why_in_the_panel(session: Session, script: Script, tm
     )
     run_until(session, states.FAILED)
     assert len(session.statuses("project")[0].sentence) > 20
+
+
+# Shots that are rendered first.
+
+
+@pytest.fixture
+def bakes() -> list[FakeBake]:
+    return []
+
+
+@pytest.fixture
+def retimed(editor: FakeEditor, link: Link, tmp_path: Path, bakes: list[FakeBake]) -> Session:
+    """Return a session whose shots are at half speed; `bad` cannot be rendered."""
+    (tmp_path / "takes").mkdir(exist_ok=True)
+    (shot,) = editor.timeline().clips
+    slow = replace(shot, speed=Fraction(1, 2), can_bake=True)
+    clips = (slow, replace(slow, clip_id="bad", start=200, stop=230))
+    editor.take_over(replace(editor.timeline(), clips=clips))
+
+    def start(clip_id: str, first: int, stop: int, path: str) -> FakeBake:
+        bakes.append(FakeBake(clip_id, first, stop, path))
+        return bakes[-1]
+
+    return Session(editor, link, Journal(tmp_path / "journal.jsonl"), start)
+
+
+def ask_for(session: Session, tmp_path: Path, clip_id: str = "shot") -> str:
+    options = Options(extra={"dest": str(tmp_path / "takes")}, bake_folder=str(tmp_path))
+    return session.redub_with_file(clip_id, os.path.abspath("paint"), options).key
+
+
+def test_a_retimed_shot_is_rendered_then_redubbed_and_the_rendering_goes_with_it(
+    retimed: Session, bakes: list[FakeBake], tmp_path: Path
+) -> None:
+    key = ask_for(retimed, tmp_path)
+    assert retimed.statuses("project")[0].state == states.BAKING
+    assert ask_for(retimed, tmp_path) == key  # pressed twice
+    assert len(bakes) == 1
+    run_until(retimed, states.PLACED)
+    assert (bakes[0].first, bakes[0].last, Path(bakes[0].path).exists()) == (100, 130, True)
+    retimed.remove(key)
+    assert not Path(bakes[0].path).exists()
+    assert ask_for(retimed, tmp_path) == key  # anew: the shot may have another speed by now
+    assert bakes[1].path != bakes[0].path
+    run_until(retimed, states.PLACED)
+
+
+def test_a_rendering_is_stopped_by_cancel_begun_again_after_a_crash_and_may_fail(
+    retimed: Session, editor: FakeEditor, link: Link, bakes: list[FakeBake], tmp_path: Path
+) -> None:
+    retimed.cancel(ask_for(retimed, tmp_path))
+    assert bakes[0].was_stopped
+    assert not retimed.is_baking
+    ask_for(retimed, tmp_path)
+    again = Session(editor, link, Journal(tmp_path / "journal.jsonl"), retimed._start_bake)
+    assert "begun again" in again.recover()[0]
+    run_until(again, states.PLACED)
+    ask_for(again, tmp_path, "bad")
+    run_until(again, states.FAILED)
+    assert again.trouble is not None
+    assert "cannot be rendered" in again.statuses("project")[0].sentence

@@ -125,3 +125,20 @@ def test_five_hundred_clips_are_planned_in_under_a_second() -> None:
     plans, left_out = plan_under_track(timeline(*shots, *voices), 3, Options())
     assert (len(plans), left_out) == (500, [])
     assert time.perf_counter() - begun < 1.0
+
+
+def test_a_retimed_shot_is_rendered_first_where_the_host_can_and_the_range_counts_from_its_handles() -> None:
+    shot = replace(SHOT, speed=Fraction(1, 2), can_bake=True)
+    options = Options(handles=30, bake_folder="/bakes")
+    plan = plan_with_strip(timeline(shot, VOICE), shot, VOICE, options)
+    assert (plan.start, plan.stop, plan.clip.start, plan.clip.stop) == (120, 200, 100, 200)
+    assert (plan.spec["in"], plan.spec["out"]) == (20, 100)  # no handle before the shot's first frame
+    assert plan.spec["voice_at"] == 10  # the voice's first sample lies at 110, the file's first frame at 100
+    assert plan.clip.is_baked
+    assert plan.spec["source"].startswith("/bakes/")
+    assert plan.key == plan_with_strip(timeline(shot, VOICE), shot, VOICE, options).key
+    plain = plan_with_strip(timeline(SHOT, VOICE), replace(SHOT, can_bake=True), VOICE, options)
+    assert plain.spec["source"] == SHOT.path
+    for clip, refusing in ((replace(shot, can_bake=False), options), (shot, Options())):
+        with pytest.raises(PluginError, match="retimed"):
+            plan_with_strip(timeline(clip, VOICE), clip, VOICE, refusing)
