@@ -23,7 +23,7 @@ def make_report(store: JobStore, window: Window, now: float, given_way: list[str
     until = min(window.closes_at, now)
     runs = store.runs(window.opens_at, until)
     ended = store.ended(window.opens_at, until)
-    left = [job for job in store.list(LEFT) if job.tonight][:LEFT_SHOWN]
+    left = [job for job in store.list(LEFT) if job.tonight and job.submitted_at < until][:LEFT_SHOWN]
     hours = _hours(runs)
 
     def told(*states: JobState) -> list[ReportJob]:

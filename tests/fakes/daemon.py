@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -19,14 +20,14 @@ RUNNER = "tests.fakes.runner:run_job"
 class FakeDaemon:
     """Queue and workers under DUBWRIGHT_HOME, every event kept."""
 
-    def __init__(self, prewarm_s: float | None = None) -> None:
+    def __init__(self, prewarm_s: float | None = None, clock: Callable[[], float] = time.time) -> None:
         self.paths = find_paths()
         self.events: list[tuple[Event, int]] = []
         self._news = asyncio.Event()
-        self.store = JobStore(self.paths.queue_file, self._hear)
+        self.store = JobStore(self.paths.queue_file, self.hear, clock=clock)
         self.store.recover()
         loop = asyncio.get_running_loop()
-        self.supervisor = Supervisor(self.store, self._hear, loop, paths=self.paths, prewarm_s=prewarm_s)
+        self.supervisor = Supervisor(self.store, self.hear, loop, paths=self.paths, prewarm_s=prewarm_s)
 
     async def until(self, is_so: Callable[[], object], timeout_s: float = 120.0) -> None:
         """Wait for an event after which `is_so` holds."""
@@ -56,15 +57,17 @@ class FakeDaemon:
         """Return the worker's process id."""
         return next(worker.pid for worker in self.supervisor.workers() if worker.role == role)
 
-    def _hear(self, event: Event, seq: int) -> None:
+    def hear(self, event: Event, seq: int) -> None:
         self.events.append((event, seq))
         self._news.set()
 
 
 @asynccontextmanager
-async def running(prewarm_s: float | None = None) -> AsyncIterator[FakeDaemon]:
+async def running(
+    prewarm_s: float | None = None, clock: Callable[[], float] = time.time
+) -> AsyncIterator[FakeDaemon]:
     """Run queue and workers; end the workers afterwards."""
-    daemon = FakeDaemon(prewarm_s)
+    daemon = FakeDaemon(prewarm_s, clock)
     daemon.supervisor.start()
     try:
         yield daemon
