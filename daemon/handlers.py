@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 import daemon
+from daemon.models.catalog import MODEL_FIELDS, is_task
 from daemon.models.store import Store, free_bytes
 from daemon.paths import Paths
 from daemon.protocol import messages
@@ -249,5 +250,5 @@ def check_paths(spec: JobSpec) -> None:
             continue
         if "\0" in path:
             raise RequestError("job.invalid", f"`{name}` holds a NUL character, which no path can.")
-        if not os.path.isabs(path):
+        if not os.path.isabs(path) and not (name in MODEL_FIELDS and is_task(path)):
             raise RequestError("job.invalid", f"`{name}` is {path!r}; it must be an absolute path.")
