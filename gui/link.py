@@ -23,7 +23,10 @@ from daemon.protocol.messages import (
     Event,
     JobChanged,
     JobLogged,
+    JobPreviewed,
     JobProgressed,
+    ReportWritten,
+    ScheduleChanged,
     Subscribed,
     TakeAdded,
     TakeChanged,
@@ -61,6 +64,9 @@ class Link(QObject):
     job_logged = Signal(str, float, str)
     take_changed = Signal(object)  # added, accepted, rejected
     workers_changed = Signal()
+    job_previewed = Signal(object)  # a JobPreviewed: roughly what a running job paints now
+    schedule_changed = Signal()  # a window opened or closed, or work rests or goes on
+    report_written = Signal(str)  # of the night of this date
     _came_back = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -185,6 +191,12 @@ class Link(QObject):
                 self.take_changed.emit(take)
             case WorkerChanged():
                 self.workers_changed.emit()
+            case JobPreviewed():
+                self.job_previewed.emit(event)
+            case ScheduleChanged():
+                self.schedule_changed.emit()
+            case ReportWritten(night=night):
+                self.report_written.emit(night)
             case DaemonStopping():
                 self._should_start = False
             case _:

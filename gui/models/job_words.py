@@ -29,7 +29,7 @@ def cell_texts(job: Job) -> tuple[str, ...]:
     is_known = job.state is JobState.RUNNING and job.progress and job.progress.eta_s is not None
     sender = _SENDER_KEYS.get(job.submitted_by)
     return (
-        text(JOB_STATE_KEYS[job.state]),
+        text("state.tonight" if job.tonight and job.state is JobState.HELD else JOB_STATE_KEYS[job.state]),
         shot,
         voice,
         engine,
@@ -79,6 +79,11 @@ def duration_text(seconds: float) -> str:
     if seconds < 3600:
         return text("time.minutes", n=round(seconds / 60))
     return text("time.hours", n=int(seconds // 3600), m=int(seconds % 3600 // 60))
+
+
+def clock_text(at: float) -> str:
+    """Return a moment's time of day."""
+    return time.strftime("%H:%M", time.localtime(at))
 
 
 def time_text(at: float) -> str:

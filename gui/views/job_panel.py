@@ -4,13 +4,16 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QSpinBox, QWidget
 
 from daemon.protocol.jobs import Job, JobState, RedubSpec
-from daemon.protocol.messages import LogEntry
+from daemon.protocol.messages import JobPreviewed, LogEntry
+from daemon.protocol.night import ForecastJob
 from gui.link import Link
 from gui.models.job_table import WAITING
 from gui.models.job_words import cell_texts, job_tooltip, time_text
+from gui.models.night import forecast_text
 from gui.texts import text
 from gui.theme import colour
 from gui.views.parts import column, heading, muted, named, show_error, wrapped
+from gui.views.preview import Preview
 
 
 class JobPanel(QWidget):
@@ -35,15 +38,18 @@ class JobPanel(QWidget):
         self.log.setReadOnly(True)
         self.log.setPlaceholderText(text("queue.log_empty"))
         self.log.setAccessibleName(text("queue.log"))
-        for widget in (self._title, self._facts, self._error, self._make_priority(), self._open):
+        self.preview = Preview()
+        link.job_previewed.connect(self._show_preview)
+        priority = self._make_priority()
+        for widget in (self._title, self.preview, self._facts, self._error, priority, self._open):
             layout.addWidget(widget)
         layout.addWidget(heading("queue.log"))
         layout.addWidget(self.log, 1)
         link.job_logged.connect(self._add_log)
         link.state_changed.connect(lambda: self._read_log() if link.is_online else None)
 
-    def show_job(self, job: Job | None) -> None:
-        """Show a job as it is now, or that none is chosen."""
+    def show_job(self, job: Job | None, forecast: ForecastJob | None = None) -> None:
+        """Show a job as it is now, and when it will run; or that none is chosen."""
         is_other = (job.job_id if job else "") != self._job_id
         self._job_id = job.job_id if job else ""
         self._priority_row.setVisible(job is not None)
@@ -53,19 +59,31 @@ class JobPanel(QWidget):
             self._title.setText(text("queue.none_chosen"))
             self._facts.clear()
             self.log.clear()
+            self.preview.clear()
             return
         self._open.setEnabled(job.state is JobState.DONE)
         self._title.setText(cell_texts(job)[1])
         lines = [job_tooltip(job) if job.error is None else "", text("queue.id", id=job.job_id)]
         if job.attempts > 1:
             lines.append(text("queue.attempts", n=job.attempts))
+        if forecast is not None:
+            lines.append(forecast_text(forecast))
         self._facts.setText("\n".join(line for line in lines if line))
         if job.error is not None:
             self._error.setText(f"{job.error.message}\n{job.error.hint}")
             self._error.setStyleSheet(f"color: {colour('bad').name()};")
         self._show_priority(job)
+        if is_other or job.state is not JobState.RUNNING:
+            self.preview.clear()
         if is_other:
             self._read_log()
+
+    def _show_preview(self, found: JobPreviewed) -> None:
+        if found.job_id == self._job_id and self.isVisible():
+            step = text(
+                "queue.preview", chunk=found.chunk, chunks=found.chunks, step=found.step, steps=found.steps
+            )
+            self.preview.show_picture(found.picture, step)
 
     def _make_priority(self) -> QWidget:
         self._priority_row = QWidget()

@@ -24,6 +24,7 @@ from gui.texts import Key, text
 from gui.theme import GAP
 from gui.views.job_delegate import JobDelegate
 from gui.views.job_panel import JobPanel
+from gui.views.night_bar import NightBar
 from gui.views.parts import muted, named, on_key, show_error
 
 _ROW = 34
@@ -38,7 +39,10 @@ class _Action(NamedTuple):
 _ACTIONS: dict[Key, _Action] = {
     "queue.pause": _Action("P", lambda c, j: c.pause(j), (JobState.QUEUED, JobState.RUNNING)),
     "queue.resume": _Action("R", lambda c, j: c.resume(j), (JobState.PAUSED,)),
-    "queue.hold": _Action("H", lambda c, j: c.hold(j), (JobState.QUEUED,)),
+    "queue.hold": _Action("H", lambda c, j: c.hold(j), (JobState.QUEUED, JobState.RUNNING)),
+    "queue.tonight": _Action(
+        "M", lambda c, j: c.hold(j, tonight=True), (JobState.QUEUED, JobState.RUNNING, JobState.HELD)
+    ),
     "queue.release": _Action("G", lambda c, j: c.release(j), (JobState.HELD,)),
     "queue.retry": _Action("T", lambda c, j: c.retry(j), (JobState.FAILED, JobState.CANCELLED)),
     "queue.cancel": _Action(
@@ -76,6 +80,8 @@ class QueuePage(QWidget):
             signal.connect(lambda *_: self._restore())
         jobs.dataChanged.connect(lambda *_: self._show())
         jobs.moved.connect(self._move)
+        self.night.takes_wanted.connect(self.takes_wanted)
+        self.night.foretold.connect(self._show)
         link.state_changed.connect(self._show)
         self.table.selectionModel().currentRowChanged.connect(lambda now, _: self._choose(now))
         self._show()
@@ -136,6 +142,8 @@ class QueuePage(QWidget):
         self._empty = muted(text("queue.empty"))
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout.addWidget(self._empty, 1)
+        self.night = NightBar(self._link)
+        layout.addWidget(self.night)
         return side
 
     # Showing.
@@ -172,7 +180,7 @@ class QueuePage(QWidget):
         self._empty.setVisible(not has_rows)
         job = self._jobs.job(self._current)
         self._show_buttons(job)
-        self.details.show_job(job)
+        self.details.show_job(job, self.night.forecast_of(self._current))
 
     def _show_buttons(self, job: Job | None) -> None:
         for key, button in self.buttons.items():
