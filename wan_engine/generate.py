@@ -21,9 +21,11 @@ from typing import Any
 import torch
 
 from wan_engine.errors import SettingError, WanError
+from wan_engine.kept import Keeper, kept
+from wan_engine.kept_clips import Clips
 from wan_engine.loading.assemble import Placement, default_placement
 from wan_engine.media import VideoFile, read_picture, read_pose, read_sound
-from wan_engine.pipeline import load
+from wan_engine.pipeline import Pipeline, load
 from wan_engine.processes import Processes, joined
 from wan_engine.sampling.control import Control, Progress
 from wan_engine.sampling.solver import SOLVERS
@@ -70,25 +72,29 @@ def run(options: argparse.Namespace) -> Path:
     return written.path
 
 
-def make(options: argparse.Namespace, processes: Processes, *, report: Callable[[Progress], None]) -> Written:
-    """Do this process's part of what the options say. Raises WanError, and whatever `report` does to stop."""
+def make(
+    options: argparse.Namespace,
+    processes: Processes,
+    *,
+    report: Callable[[Progress], None],
+    keeper: Keeper | None = None,
+    pipeline: Pipeline | None = None,
+) -> Written:
+    """Do this process's part of what the options say; with a `keeper` go on after the clips it has.
+
+    `pipeline` is one that `open_pipeline` gave for the like of these options; None: it is opened here.
+    Raises WanError, and whatever `report` does to stop.
+    """
     task = find_task(options.task)
-    placement = _placement(options, processes)
+    pipeline = pipeline or open_pipeline(options, processes)
     picture = read_picture(options.image) if options.image else None
     sound = read_sound(options.audio) if options.audio else None
     pose = read_pose(options.pose_video) if options.pose_video else None
     seed = processes.agree(options.base_seed if options.base_seed >= 0 else random.randrange(2**31))
-    prompt = processes.agree(_prompt(options, seed) if processes.is_first else "")
+    prompt = processes.agree(_kept_prompt(options, seed, keeper) if processes.is_first else "")
     size = options.size or task.sizes[0]
-    width, height = parse_size(size)
-    pipeline = load(
-        task.name,
-        options.ckpt_dir,
-        placement=placement,
-        size=(height, width),
-        frame_count=options.infer_frames if sound is not None else options.frame_num,
-    )
     path = options.save_file or _file_name(task, size, prompt)
+    clips = Clips(keeper, task)
     video = pipeline(
         prompt,
         negative=options.negative_prompt,
@@ -100,14 +106,38 @@ def make(options: argparse.Namespace, processes: Processes, *, report: Callable[
         control=Control(report=report if processes.is_first else None),
         seed=seed,
         **_sampling(options, task),
+        **clips.settings(),
     )
     if not processes.is_first:
         deque(video, maxlen=0)  # take part without keeping anything
         return Written(path, 0, task.rate, seed)
     with VideoFile(path, task.rate, sound=options.audio) as file:
-        for piece_CFHW in video:
-            file.write(piece_CFHW)
+        for pixels_FHWC in clips.follow(video):
+            file.write_pixels(pixels_FHWC)
     return Written(path, file.frame_count, task.rate, seed)
+
+
+def open_pipeline(options: argparse.Namespace, processes: Processes) -> Pipeline:
+    """Return the pipeline that the options mean; nothing large is read yet. Raises WanError."""
+    task = find_task(options.task)
+    width, height = parse_size(options.size or task.sizes[0])
+    return load(
+        task.name,
+        options.ckpt_dir,
+        placement=_placement(options, processes),
+        size=(height, width),
+        frame_count=options.infer_frames if options.audio else options.frame_num,
+    )
+
+
+def _kept_prompt(options: argparse.Namespace, seed: int, keeper: Keeper | None) -> str:
+    """Return the prompt, enriched once for all runs of a job: a chat model need not say the same twice."""
+    if not options.use_prompt_extend:
+        return _prompt(options, seed)
+    letters = kept(
+        keeper, "prompt", lambda: torch.tensor(list(_prompt(options, seed).encode()), dtype=torch.uint8)
+    )
+    return bytes(letters.tolist()).decode()
 
 
 def _sampling(options: argparse.Namespace, task: TaskSpec) -> dict[str, Any]:

@@ -78,6 +78,11 @@ def _time(pts: int | None, base: Fraction | None, index: int, rate: Fraction) ->
     return Fraction(index) / rate if pts is None or base is None else pts * base
 
 
+def pixels_of(video_CFHW: Tensor) -> Tensor:
+    """Return frames [3, F, H, W] in [-1, 1] as uint8 [F, H, W, 3] on the processor."""
+    return ((video_CFHW.clamp(-1, 1) + 1) / 2 * 255).to(torch.uint8).permute(1, 2, 3, 0).cpu()
+
+
 class VideoFile:
     """Writes frames as they come, then the sound they go with. A context; a job that fails leaves no file."""
 
@@ -96,9 +101,12 @@ class VideoFile:
 
     def write(self, video_CFHW: Tensor) -> None:
         """Add frames [3, F, H, W] in [-1, 1]."""
-        stream = self._stream or self._open_stream(*video_CFHW.shape[2:])
-        pixels = ((video_CFHW.clamp(-1, 1) + 1) / 2 * 255).to(torch.uint8).permute(1, 2, 3, 0).cpu().numpy()
-        for pixels_HWC in pixels:
+        self.write_pixels(pixels_of(video_CFHW))
+
+    def write_pixels(self, pixels_FHWC: Tensor) -> None:
+        """Add uint8 frames."""
+        stream = self._stream or self._open_stream(*pixels_FHWC.shape[1:3])
+        for pixels_HWC in pixels_FHWC.numpy():
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels_HWC), format="rgb24")
             frame.pts, frame.time_base = self.frame_count, Fraction(1, self._rate)
             self.frame_count += 1

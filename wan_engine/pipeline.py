@@ -74,7 +74,7 @@ class Pipeline:
 
         `size` is one of the task's, "width*height": the video's own, or the area it may fill where a picture
         gives the aspect. `settings` are those of `sampling_for`, and for speech `clip_frames`, `most_clips`,
-        `starts_from_picture`, `reference_compat`. Raises WanError; Cancelled when `control` says so.
+        `starts_from_picture`, `reference_compat`, `given`. Raises WanError; Cancelled when `control` says so.
         """
         task = self.parts.task
         size = task.sizes[0] if size is None else size
@@ -137,7 +137,7 @@ class Pipeline:
         assert self.parts.encode_speech is not None, "a speech model has an encoder of speech"
         width, height = parse_size(size)
         settings = dict(speech)  # a second try needs them again
-        is_released = settings.pop("reference_compat", False)
+        is_released, given = settings.pop("reference_compat", False), settings.pop("given", None)
         inputs = SpeechInputs(
             prompt=texts[0],
             negative=texts[1],
@@ -149,7 +149,7 @@ class Pipeline:
             **settings,
         )
         yield from speech_to_video(
-            self.parts, inputs, sampling, reference_compat=is_released, control=control
+            self.parts, inputs, sampling, reference_compat=is_released, control=control, given=given
         )
 
     def _negative(self, negative: str | None, sampling: Sampling) -> Tensor:
@@ -176,4 +176,4 @@ class Pipeline:
                 )
 
 
-_SPEECH_SETTINGS = ("clip_frames", "most_clips", "starts_from_picture", "reference_compat")
+_SPEECH_SETTINGS = ("clip_frames", "most_clips", "starts_from_picture", "reference_compat", "given")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from daemon.cli import align, doctor, generate, jobs, models, night, redub, service, takes, timeline
+from daemon.cli import align, doctor, generate, jobs, models, night, redub, service, takes, timeline, wan
 from daemon.cli.output import is_json, print_error
 from daemon.cli.status import ExitStatus
 from daemon.protocol.errors import DubwrightError, ErrorInfo
@@ -22,6 +22,7 @@ COMMANDS = {
     **align.COMMANDS,
     **timeline.COMMANDS,
     **generate.COMMANDS,
+    **wan.COMMANDS,
     **jobs.COMMANDS,
     **night.COMMANDS,
     **takes.COMMANDS,

@@ -68,6 +68,7 @@ def take_document(take: Take) -> dict[str, Any]:
         "rate": list(take.rate),
         "seed": take.seed,
         "engine": take.engine,
+        "quality": take.quality,
         "badge": take.badge,
         "verdict": take.verdict,
         "checks": take.checks,

@@ -22,7 +22,8 @@ from daemon.client import Client
 from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, ProbeSpec, RedubSpec, Take
 
 
-def _choice(name: str, help_text: str) -> typer.models.OptionInfo:
+def choice(name: str, help_text: str) -> typer.models.OptionInfo:
+    """Declare an option that is one of some words."""
     words = CHOICES[name]
     return typer.Option(
         "--" + name.replace("_", "-"),
@@ -40,8 +41,8 @@ def redub(
     voice_at: Annotated[
         str | None, typer.Option(metavar="POS", help="Where the voice begins; otherwise at --in.")
     ] = None,
-    engine: Annotated[str, _choice("engine", "What draws the mouth.")] = "auto",
-    quality: Annotated[str, _choice("quality", "Of the wan engine: how many steps.")] = "standard",
+    engine: Annotated[str, choice("engine", "What draws the mouth.")] = "auto",
+    quality: Annotated[str, choice("quality", "Of the wan engine: how many steps.")] = "standard",
     model: Annotated[
         str | None, typer.Option(metavar="DIR", help="Of the wan engine: the folder of its weights.")
     ] = None,
@@ -50,8 +51,28 @@ def redub(
         int | None, typer.Option(metavar="PX", help="Of the wan engine: the square it works in.")
     ] = None,
     timing: Annotated[
-        str, _choice("timing", "Of the wan engine: make every frame, or 16 a second.")
+        str, choice("timing", "Of the wan engine: make every frame, or 16 a second.")
     ] = "native",
+    smaller_crop: Annotated[
+        bool, typer.Option("--smaller-crop", help="Of the wan engine: work smaller when memory runs out.")
+    ] = False,
+    steps: Annotated[
+        int | None, typer.Option(help="Of the wan engine: steps of sampling; otherwise the quality's.")
+    ] = None,
+    chunk: Annotated[int, typer.Option(help="Of the wan engine: frames made at a time, 4n.")] = 80,
+    overlap: Annotated[int, typer.Option(help="Of the wan engine: frames that chunks share, 4n.")] = 0,
+    strength: Annotated[
+        float, typer.Option(help="Of the wan engine: below 1 it begins with the source's own mouth.")
+    ] = 1.0,
+    audio_guidance: Annotated[
+        float | None, typer.Option(help="Of the wan engine: how strongly the voice drives the mouth.")
+    ] = None,
+    text_guidance: Annotated[
+        float | None, typer.Option(help="Of the wan engine: how strongly the prompt counts.")
+    ] = None,
+    guidance_until: Annotated[
+        float, typer.Option(help="Of the wan engine: noise level, 0 to 1, at which guidance ends.")
+    ] = 0.0,
     takes: Annotated[int, typer.Option(help="How many takes to make.")] = 1,
     seed: Annotated[int, typer.Option(help="The first take's seed.")] = 0,
     handles: Annotated[int, typer.Option(help="Frames delivered untouched on both sides.")] = 0,
@@ -81,10 +102,10 @@ def redub(
         str | None, typer.Option(metavar="N/D", help="The timeline's rate; otherwise the shot's own.")
     ] = None,
     duration_mode: Annotated[
-        str, _choice("duration_mode", "What to do where voice and range differ.")
+        str, choice("duration_mode", "What to do where voice and range differ.")
     ] = "silence",
-    deliver: Annotated[str, _choice("deliver", "The mouth on alpha, or the whole picture.")] = "overlay",
-    codec: Annotated[str | None, _choice("codec", "How takes are written.")] = None,
+    deliver: Annotated[str, choice("deliver", "The mouth on alpha, or the whole picture.")] = "overlay",
+    codec: Annotated[str | None, choice("codec", "How takes are written.")] = None,
     matte: Annotated[bool, typer.Option("--matte", help="Write the matte as a clip, too.")] = False,
     dest: Annotated[str | None, typer.Option(metavar="DIR", help="Where takes go.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, make nothing.")] = False,
@@ -108,6 +129,14 @@ def redub(
             "prompt": prompt,
             "crop": crop,
             "timing": timing,
+            "smaller_crop": smaller_crop,
+            "steps": steps,
+            "chunk": chunk,
+            "overlap": overlap,
+            "strength": strength,
+            "audio_guidance": audio_guidance,
+            "text_guidance": text_guidance,
+            "guidance_until": guidance_until,
             "takes": takes,
             "seed": seed,
             "handles": handles,
@@ -191,14 +220,17 @@ def print_job(job: Job, *, as_json: bool) -> None:
         print_line(f"Job {job.job_id} is {job.state}.")
     for take in job.takes:
         print_take(take)
-    if job.result is not None:
+    if job.result is not None and not job.takes:
         _print_result(job.result)
 
 
 def print_take(take: Take) -> None:
     """Print a take's path, its badge and why."""
     print_line(take.path)
-    print_line(f"  take {take.take_id}, {take.frames} frames, engine {take.engine}: {take.badge}")
+    engine = take.engine if take.quality is None else f"{take.engine}, {take.quality}"
+    print_line(
+        f"  take {take.take_id}, {take.frames} frames, engine {engine}, seed {take.seed}: {take.badge}"
+    )
     for reason in take.checks.get("reasons", []):
         print_line(f"  {reason}")
 

@@ -28,7 +28,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "deliver": ("overlay", "baked"),
     "codec": get_args(Codec),
 }
-PATHS = ("source", "voice", "model", "dest", "take", *GENERATE_PATHS)
+PATHS = ("source", "voice", "picture", "pose", "model", "dest", "take", *GENERATE_PATHS)
 
 
 def position(text: str) -> Position:

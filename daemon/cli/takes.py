@@ -56,7 +56,7 @@ def checks(
     as_json: JsonOption = False,
 ) -> int:
     """Show what was measured on a take, anew if its file changed; the exit status is 7 for a fail."""
-    found = _find(take)
+    found = find_take(take)
     if again or _has_changed(found):
         found = _measure(found, quiet=as_json)
     if as_json:
@@ -97,7 +97,7 @@ def _has_changed(take: Take) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() != recorded
 
 
-def _find(name: str) -> Take:
+def find_take(name: str) -> Take:
     """Return the take of an id, or of a path whether or not this daemon knows it."""
     if Path(name).exists():
         return _read_sidecar(Path(name))

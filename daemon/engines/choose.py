@@ -6,13 +6,12 @@ Also the way to the wan engine's own videos. Torch is imported when an engine th
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from daemon.engines.engine import Engine
 from daemon.engines.rewrite.engine import RewriteEngine
 from daemon.engines.wan_settings import model_side
 from daemon.protocol.errors import MachineError
-from daemon.protocol.jobs import GenerateSpec, RedubSpec
+from daemon.protocol.jobs import GenerateSpec, RedubSpec, SpeakSpec, Take
 from daemon.redub.progress import Reporter
 
 
@@ -25,11 +24,13 @@ def open_engine(spec: RedubSpec) -> Engine:
     return open_wan(spec)
 
 
-def generate(spec: GenerateSpec, *, work: Path, job_id: str, reporter: Reporter) -> dict[str, Any]:
-    """Make a video; return its path, frames, rate and seed. Raises as daemon/engines/wan_generate.py does."""
+def make_videos(spec: GenerateSpec | SpeakSpec, *, work: Path, job_id: str, reporter: Reporter) -> list[Take]:
+    """Make videos of the wan engine's own. Raises as daemon/engines/wan_generate.py does."""
     with _needs_packages("Install the extra `engine` of dubwright."):
         from daemon.engines import wan_generate
-    return wan_generate.generate(spec, work=work, job_id=job_id, reporter=reporter)
+    if isinstance(spec, SpeakSpec):
+        return wan_generate.speak(spec, work=work, job_id=job_id, reporter=reporter)
+    return [wan_generate.generate(spec, work=work, job_id=job_id, reporter=reporter)]
 
 
 @contextmanager

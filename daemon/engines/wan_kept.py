@@ -50,6 +50,22 @@ class DiskKeeper:
             shutil.rmtree(self._folder, ignore_errors=True)
 
 
+class WorkKeeper:
+    """A Keeper in a job's own work folder: what cannot be written there is an error."""
+
+    def __init__(self, folder: Path, *made_from: object) -> None:
+        self._folder, self._key = folder, digest(*made_from)
+
+    def load(self, name: str) -> Tensor | None:
+        """Return what is kept, or None; what is broken or of another job is deleted."""
+        found = Checkpoints(self._folder / name, self._key).load(0)
+        return None if found is None else torch.from_numpy(found)
+
+    def save(self, name: str, value: Tensor) -> None:
+        """Keep a tensor of plain numbers. Raises OSError when the disk cannot."""
+        Checkpoints(self._folder / name, self._key).save(0, value.numpy())
+
+
 def shelf() -> Path:
     """Return the folder of all that is kept."""
     return find_paths().cache / "wan"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from daemon.protocol.jobs import LIMITS, Quality, RedubSpec, SpeakSpec
+from daemon.protocol.jobs import LIMITS, Quality, RedubSpec, Solver, SpeakSpec
 
 SIDES = (384, 512, 640, 768)  # px, of the squares the model works in
 PROMPT = "A person speaks to the camera, with natural and precise lip movements."
@@ -14,7 +14,7 @@ class QualitySettings:
 
     steps: int
     guidance: float | None
-    solver: str = "unipc"
+    solver: Solver = "unipc"
 
 
 QUALITIES: dict[Quality, QualitySettings] = {

@@ -12,7 +12,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from daemon.engines.choose import crop_size_for, generate, open_engine
+from daemon.engines.choose import crop_size_for, make_videos, open_engine
 from daemon.engines.engine import CropTooLarge, Material, Shot
 from daemon.faces.region import Region, build_region, crop_size
 from daemon.faces.speaker import choose_speaker
@@ -30,6 +30,7 @@ from daemon.protocol.jobs import (
     JobSpec,
     ProbeSpec,
     RedubSpec,
+    SpeakSpec,
     Take,
     spec_from_builtins,
 )
@@ -75,8 +76,12 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Jo
             return JobResult(result=probe(spec.redub, reporter=reporter))
         case CheckSpec():
             return JobResult(result=check(spec.take, work=work, reporter=reporter))
+        case SpeakSpec():
+            return JobResult(takes=make_videos(spec, work=work, job_id=job_id, reporter=reporter))
         case GenerateSpec():
-            return JobResult(result=generate(spec, work=work, job_id=job_id, reporter=reporter))
+            (take,) = takes = make_videos(spec, work=work, job_id=job_id, reporter=reporter)
+            made = {"path": take.path, "frames": take.frames, "rate": list(take.rate), "seed": take.seed}
+            return JobResult(takes=takes, result=made)
 
 
 def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> list[Take]:
@@ -97,7 +102,8 @@ def check(take: str, *, work: Path, reporter: Reporter) -> dict[str, Any]:
     """Measure a take anew against its source and voice, as the file is now; the sidecar is left as it is."""
     files, sidecar = find_take(Path(take))
     spec = spec_from_builtins(sidecar["request"])
-    assert isinstance(spec, RedubSpec)
+    if not isinstance(spec, RedubSpec):
+        raise RequestError("job.invalid", f"{files.media.name} is a new shot: there is nothing to measure.")
     with set_stage(spec, work=work, job_id=sidecar["take"]["take_id"], reporter=reporter) as stage:
         chunks = [FrameRange(start, stop) for start, stop in sidecar["chunks"]]
         reporter.stage("check", len(stage.plan.delivered))

@@ -38,8 +38,13 @@ class TakeFiles:
 
 
 def take_folder_name(spec: RedubSpec) -> str:
-    """Return the name of the folder for takes of this clip: the clip's own, kept to plain characters."""
-    return re.sub(r"[^\w.-]+", "_", Path(spec.source).stem)[:80]
+    """Return the name of the folder for takes of this clip."""
+    return file_stem(Path(spec.source))
+
+
+def file_stem(path: Path) -> str:
+    """Return a file's own name, kept to plain characters."""
+    return re.sub(r"[^\w.-]+", "_", path.stem)[:80]
 
 
 def plan_files(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daemon.paths import Paths, find_paths
 from daemon.protocol.errors import ErrorInfo, InternalError
-from daemon.protocol.jobs import Job, JobState, RedubSpec
+from daemon.protocol.jobs import Job, JobState, RedubSpec, SpeakSpec
 from daemon.protocol.messages import Event, WorkerChanged, WorkerInfo
 from daemon.queue.eta import JobEta, Sample, cost_name, fit_costs, frames_of
 from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
@@ -202,6 +202,8 @@ class Supervisor:
         costs = fit_costs(self._store.timings(cost_name(spec)))
         if isinstance(spec, RedubSpec):
             eta = JobEta(costs, takes=spec.takes, frames=frames_of(spec))
+        elif isinstance(spec, SpeakSpec):
+            eta = JobEta(costs, takes=spec.takes, stages=["engine"])
         else:
             eta = JobEta(costs, frames=frames_of(spec), stages=[])  # such a job has one stage
         child.run(claim, work, eta)

@@ -10,7 +10,7 @@ from daemon.cli.status import ExitStatus
 from daemon.paths import find_paths
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import JobProgressed
+from daemon.protocol.messages import JobChanged, JobProgressed
 from tests.studio import Studio, command, open_studio
 
 pytest.importorskip("torch", reason="the wan engine needs torch (pip install dubwright[engine])")
@@ -52,7 +52,9 @@ def test_a_job_writes_the_bytes_that_the_engines_command_writes(
     path = tmp_path / "ours.mp4"
     assert made.document["result"] == {"path": str(path), "frames": 5, "rate": [24, 1], "seed": 7}
     assert path.read_bytes() == (tmp_path / "theirs.mp4").read_bytes()
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["ours.mp4", "theirs.mp4"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["ours.json", "ours.mp4", "theirs.mp4"]
+    (take,) = made.document["takes"]
+    assert (take["path"], take["seed"], take["badge"]) == (str(path), 7, "look")
 
 
 def test_a_video_nobody_named_lies_in_the_takes_folder(studio: Studio, model: Path) -> None:
@@ -62,6 +64,33 @@ def test_a_video_nobody_named_lies_in_the_takes_folder(studio: Studio, model: Pa
     path = Path(ended.result["path"])
     assert path.is_file()
     assert path.parent == find_paths().takes
+
+
+def test_a_paused_job_keeps_the_seed_it_drew(studio: Studio, model: Path, tmp_path: Path) -> None:
+    from daemon.engines.wan_generate import seed_of
+
+    job = studio.client.submit(spec(model, sample_steps=60, save_file=str(tmp_path / "a.mp4")))
+    for event in studio.client.watch(job.job_id):
+        if isinstance(event, JobProgressed) and event.progress.done > 0:
+            break
+    studio.client.pause(job.job_id)
+    for event in studio.client.watch(job.job_id):
+        if isinstance(event, JobChanged) and event.job.state is not JobState.RUNNING:
+            break
+    studio.client.resume(job.job_id)
+    ended = studio.finish(job)
+    assert ended.state is JobState.DONE, ended.error
+    assert ended.takes[0].seed == seed_of(f"{job.job_id}-1")
+
+
+def test_a_file_of_somebody_elses_is_not_written_over(studio: Studio, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("mine")
+    ended = studio.finish(
+        studio.client.submit(spec(model, sample_steps=1, save_file=str(tmp_path / "a.mp4")))
+    )
+    assert ended.error is not None
+    assert "is in the way" in ended.error.message
+    assert (tmp_path / "a.json").read_text() == "mine"
 
 
 def test_a_cancelled_job_leaves_nothing_behind(studio: Studio, model: Path, tmp_path: Path) -> None:

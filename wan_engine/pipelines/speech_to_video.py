@@ -66,16 +66,30 @@ class SpeechInputs:
     most_clips: int | None = None
 
 
+@dataclass(frozen=True)
+class Given:
+    """What was made before: how many clips, and the last frames, which the next one goes on from."""
+
+    clips: int
+    frames_CFHW: Tensor  # float32; as many as the motion has, or all there are
+
+
 def speech_to_video(
     parts: Parts, inputs: SpeechInputs, sampling: Sampling, *, reference_compat: bool = False,
-    control: Control | None = None,
+    control: Control | None = None, given: Given | None = None,
 ) -> Iterator[Tensor]:  # fmt: skip
     """Yield the video's clips [3, F, H, W] in [-1, 1]; frame k of all of them belongs to second k / 16.
 
-    `reference_compat` keeps the released pipeline's clock. Raises SettingError, MediaError, NumericError,
-    Cancelled.
+    `reference_compat` keeps the released pipeline's clock. With `given` the clips after those are made, with
+    the same bytes. Raises SettingError, MediaError, NumericError, Cancelled.
     """
-    return _SpeechJob(parts, inputs, sampling, reference_compat, control or Control()).run()
+    return _SpeechJob(parts, inputs, sampling, reference_compat, control or Control()).run(given)
+
+
+def last_frames(before_CFHW: Tensor | None, clip_CFHW: Tensor, count: int) -> Tensor:
+    """Return the last frames of all given so far, for `Given`."""
+    frames = [clip_CFHW] if before_CFHW is None else [before_CFHW, clip_CFHW]
+    return torch.cat(frames, dim=1)[:, -count:]
 
 
 class _SpeechJob:
@@ -102,13 +116,16 @@ class _SpeechJob:
         self.silence: dict[int, Memory] = {}
         self.times: TimeTable | None = None
 
-    def run(self) -> Iterator[Tensor]:
-        """Make clip after clip."""
+    def run(self, given: Given | None) -> Iterator[Tensor]:
+        """Make clip after clip, after those given."""
         reference_BCFHW = reference_video(self.inputs.picture_HWC, *self.size)
         reference_BCfhw = self._encode(reference_BCFHW, self.control)
         self.control.show("ref_latents", reference_BCfhw)
         motion_BCFHW = self._opening(reference_BCFHW)
-        for clip, span in enumerate(self.spans):
+        done = 0
+        if given is not None and given.clips:
+            done, motion_BCFHW = given.clips, self._continue(motion_BCFHW, given.frames_CFHW[None])
+        for clip, span in list(enumerate(self.spans))[done:]:
             control = self.control.named(f"clip{clip}_")
             motion_BCfhw = None
             if motion_BCFHW is not None:

@@ -11,10 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.unit.wan_engine.redub_shot import Notebook
 from wan_engine.errors import MediaError, SettingError
-from wan_engine.generate import main, parse
+from wan_engine.generate import main, make, parse
 from wan_engine.media import VideoFile, read_picture, read_pose, read_sound
 from wan_engine.pipeline import load
+from wan_engine.processes import Processes
+from wan_engine.sampling.control import Progress
 from wan_engine.specs import find_task
 from wan_engine.tiny import main as tiny
 from wan_engine.verify import main as verify
@@ -191,6 +194,38 @@ def test_the_public_commands_flags_are_understood() -> None:
 @pytest.mark.parametrize(("text", "value"), [("yes", True), ("0", False)])
 def test_yes_and_no_have_many_spellings(text: str, value: bool) -> None:
     assert parse(["--ckpt_dir", "x", "--offload_model", text]).offload_model is value
+
+
+class StoppedError(Exception):
+    """Somebody pulled the plug."""
+
+
+def test_a_job_that_was_stopped_goes_on_after_its_last_clip_with_the_same_bytes(
+    model: Callable[[str], Path], picture: Path, voice: Path, tmp_path: Path
+) -> None:
+    options = parse(
+        ["--task", "s2v-14B", "--ckpt_dir", str(model("s2v-14B")), "--image", str(picture),
+         "--audio", str(voice), "--infer_frames", "8", "--sample_steps", "1", "--base_seed", "3"]
+    )  # fmt: skip
+    options.save_file = tmp_path / "whole.mp4"
+    make(options, Processes(), report=lambda progress: None)
+    options.save_file, notebook, begun = tmp_path / "again.mp4", Notebook(), []
+
+    def stop_in(clip: int) -> Callable[[Progress], None]:
+        def report(progress: Progress) -> None:
+            if progress.stage == "denoise":
+                begun.append(progress.clip)
+            if progress.stage == "decode" and progress.clip == clip:
+                raise StoppedError
+
+        return report
+
+    with pytest.raises(StoppedError):
+        make(options, Processes(), report=stop_in(1), keeper=notebook)
+    written = make(options, Processes(), report=stop_in(99), keeper=notebook)
+    assert written.frame_count == 16
+    assert begun.count(1) == 2 * begun.count(0) > 0  # what was whole is not made again
+    assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
 def test_sound_is_the_mean_of_its_channels_at_16_khz(voice: Path) -> None:
