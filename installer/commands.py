@@ -1,14 +1,19 @@
 """The installer's command line."""
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from installer import plan
+from installer import desktop, findings, life, plan
 from installer.environment import Environment
+from installer.installation import PARTS, Choices, Installation, describe, read_choices
 from installer.lock import only_installer
-from installer.places import data_folder, environment_folder
+from installer.machine import this_machine
+from installer.places import CLONE, data_folder, environment_folder
 from installer.problems import InstallError, problem_of_system
 from installer.progress import Progress
+from installer.record import Record, read_record
 from installer.steps import Step, run_steps
 from installer.tests_command import run_tests
 
@@ -35,8 +40,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         description="Make Dubwright's environment and run things in it. DUBWRIGHT_HOME moves where it lies.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    install = commands.add_parser("install", help="make the environment and fetch the face models")
-    install.set_defaults(run=_install)
+    _add_life(commands)
     demo = commands.add_parser("demo", help="re-dub the bundled shot; exit status 0 if the take passes")
     demo.set_defaults(run=_demo)
     test = commands.add_parser(
@@ -64,9 +68,127 @@ def _prepare(steps_of: Callable[[Environment], list[Step]], progress: Progress) 
     return environment
 
 
+def _add_life(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare install, update, repair and uninstall."""
+    install = commands.add_parser("install", help="install this version for this user")
+    install.set_defaults(run=_install)
+    parts = "; ".join(f"{name}: {what}" for name, what in PARTS.items())
+    install.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=list(PARTS),
+        help=f"leave out a part; may be given again ({parts})",
+    )
+    install.add_argument(
+        "--packages-from",
+        type=Path,
+        metavar="FOLDER",
+        help="site-packages of another environment, used in place",
+    )
+    install.add_argument(
+        "--torch-index", metavar="URL", help="take PyTorch from this index, not by uv's choice"
+    )
+    update = commands.add_parser("update", help="put this clone's version in the place of the installed one")
+    update.set_defaults(run=_update)
+    repair = commands.add_parser("repair", help="make whole what is installed")
+    repair.set_defaults(run=_repair)
+    uninstall = commands.add_parser(
+        "uninstall", help="take away what was installed; models and projects stay"
+    )
+    uninstall.set_defaults(run=_uninstall)
+    uninstall.add_argument("--models", action="store_true", help="take away the models, too")
+    uninstall.add_argument("--projects", action="store_true", help="takes, queue and settings, too")
+    doctor = commands.add_parser("doctor", help="check this machine, installed or not")
+    doctor.set_defaults(run=_doctor)
+    doctor.add_argument("arguments", nargs=argparse.REMAINDER, help="as for `dubwright doctor`")
+    for command in (install, update, repair, uninstall):
+        command.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
+
+
 def _install(options: argparse.Namespace, progress: Progress) -> int:
-    environment = _prepare(plan.base_steps, progress)
-    progress.say(f"Dubwright is installed. Its commands lie in {environment.programs}")
+    shared = options.packages_from.absolute() if options.packages_from else None
+    choices = Choices(frozenset(options.without), shared, options.torch_index)
+    return _put_in(choices, read_record(data_folder()), options, progress, "install")
+
+
+def _update(options: argparse.Namespace, progress: Progress) -> int:
+    record = _installed()
+    return _put_in(read_choices(record.choices), record, options, progress, "update")
+
+
+def _put_in(
+    choices: Choices, record: Record, options: argparse.Namespace, progress: Progress, command: str
+) -> int:
+    installation = Installation(this_machine(), CLONE, choices, record)
+    if options.dry_run:
+        return _show(installation)
+    life.install(installation, progress, command=command)
+    folder = desktop.launcher_folder(installation.machine)
+    progress.say(f"Dubwright {installation.version} is installed. Its commands lie in {folder}")
+    if str(folder) not in os.environ.get("PATH", "").split(os.pathsep):
+        progress.say(f"{folder} is not on your PATH; add it, or call {folder / 'dubwright'}")
+    return 0
+
+
+def _repair(options: argparse.Namespace, progress: Progress) -> int:
+    record = _installed()
+    choices, machine = read_choices(record.choices), this_machine()
+    installation = Installation(machine, CLONE, choices, record)
+    if installation.version != record.version:  # the clone has moved on: repair from the copied code
+        source = record.folder / "versions" / str(record.version) / "source"
+        installation = Installation(machine, source, choices, record)
+    if options.dry_run:
+        return _show(installation)
+    if installation.version != record.version:
+        raise InstallError(
+            f"The copied code of {record.version} is damaged, and this folder holds another version.",
+            "Run `python3 installer update`.",
+        )
+    life.repair(installation, progress)
+    progress.say(f"Dubwright {installation.version} is whole.")
+    return 0
+
+
+def _uninstall(options: argparse.Namespace, progress: Progress) -> int:
+    record, machine = read_record(data_folder()), this_machine()
+    if options.dry_run:
+        print("\n".join(life.plan_of_removal(record, machine, options.models, options.projects)))
+        return 0
+    kept = life.uninstall(
+        record, machine, progress, with_models=options.models, with_projects=options.projects
+    )
+    for path in kept:
+        progress.say(f"Kept, because it was changed since: {path}")
+    progress.say("Dubwright is no longer installed.")
+    return 0
+
+
+def _doctor(options: argparse.Namespace, progress: Progress) -> int:
+    """Run the installed version's doctor; without one, look at the machine alone."""
+    record = read_record(data_folder())
+    if record.version is not None:
+        environment = Environment(data_folder() / "versions" / record.version / "environment")
+        if environment.python.exists():
+            return environment.run(["dubwright", "doctor", *options.arguments])
+    found = list(findings.look(this_machine()))
+    as_json = "--json" in options.arguments
+    print(findings.to_json(found) if as_json else findings.as_text(found))
+    return 0 if all(item.ok for item in found) else InstallError.exit_status
+
+
+def _installed() -> Record:
+    record = read_record(data_folder())
+    if record.version is None:
+        raise InstallError("Dubwright is not installed here.", "Run `python3 installer install`.")
+    return record
+
+
+def _show(installation: Installation) -> int:
+    steps = [*installation.build_steps(), *installation.place_steps()]
+    print(f"Dubwright {installation.version} into {installation.folder}")
+    for step, line in zip(steps, describe(steps), strict=True):
+        print(f"{'done ' if step.is_done() else 'to do'} {line}")
     return 0
 
 

@@ -17,6 +17,7 @@ class Environment:
     """A virtual environment with a record of finished steps beside its packages."""
 
     folder: Path
+    cache: Path | None = None  # of downloaded packages; None: pip's own
 
     @property
     def programs(self) -> Path:
@@ -59,6 +60,11 @@ class Environment:
         self._write_record({**self._record(), step: fingerprint})
         self._incomplete_file.unlink(missing_ok=True)
 
+    def forget(self) -> None:
+        """Forget which steps were done, but not that the environment itself was made."""
+        made = self.fingerprint_of("environment")
+        self._write_record({} if made is None else {"environment": made})
+
     def interrupted_step(self) -> str | None:
         """Return the step that began and never ended, or None."""
         try:
@@ -70,6 +76,9 @@ class Environment:
         """Return the process environment in which this environment is the active one."""
         values = {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
         values["VIRTUAL_ENV"] = str(self.folder)
+        if self.cache is not None:
+            values.setdefault("PIP_CACHE_DIR", str(self.cache / "pip"))
+            values.setdefault("UV_CACHE_DIR", str(self.cache / "uv"))
         values["PATH"] = str(self.programs) + os.pathsep + values.get("PATH", os.defpath)
         return values
 

@@ -70,12 +70,19 @@ def _is_whole(metadata: Path) -> bool:
         recorded = (metadata / "RECORD").read_text(encoding="utf-8").splitlines()
     except OSError:
         return False
-    return all((metadata.parent / name).exists() for name in _recorded_files(recorded))
+    return all(_is_there(metadata.parent / name, size) for name, size in _recorded_files(recorded))
 
 
-def _recorded_files(record: Sequence[str]) -> Iterator[str]:
-    """Yield the paths of a RECORD file, without compiled files, which may come and go."""
+def _is_there(path: Path, size: str) -> bool:
+    try:
+        return path.stat().st_size == int(size or path.stat().st_size)
+    except OSError:
+        return False
+
+
+def _recorded_files(record: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the paths and sizes of a RECORD file, without compiled files, which may come and go."""
     for line in record:
-        name = line.rsplit(",", 2)[0].strip('"')
+        name, _, size = line.rsplit(",", 2)
         if name and not name.endswith(".pyc"):
-            yield name
+            yield name.strip('"'), size

@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 CLONE = Path(__file__).resolve().parent.parent
+HOME_VARIABLE = "DUBWRIGHT_HOME"
 
 
 def data_folder() -> Path:
     """Return the folder of takes, queue, models and environment. `DUBWRIGHT_HOME` moves it."""
-    moved = _moved_home()
+    moved = moved_home()
     if moved:
         return moved / "data"
     if sys.platform == "win32":
@@ -21,8 +22,9 @@ def data_folder() -> Path:
     return (Path(shared) if shared else Path.home() / ".local" / "share") / "dubwright"
 
 
-def _moved_home() -> Path | None:
-    moved = os.environ.get("DUBWRIGHT_HOME")
+def moved_home() -> Path | None:
+    """Return the folder that `DUBWRIGHT_HOME` moves everything to, if it is set."""
+    moved = os.environ.get(HOME_VARIABLE)
     return Path(moved).expanduser().absolute() if moved else None
 
 
@@ -33,4 +35,4 @@ def environment_folder() -> Path:
 
 def face_models_folder() -> Path:
     """Return the folder of the two face models."""
-    return (_moved_home() or data_folder()) / "models" / "faces"
+    return (moved_home() or data_folder()) / "models" / "faces"

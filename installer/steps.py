@@ -7,7 +7,7 @@ import sys
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 from installer import face_models
@@ -31,6 +31,19 @@ class Step(Protocol):
 
     def do(self, progress: Progress) -> None:
         """Make it so. Raises InstallError."""
+        ...
+
+
+class Placed(Step, Protocol):
+    """A step outside our own folder, which is undone by itself."""
+
+    @property
+    def paths(self) -> list[PurePath]:
+        """The files it writes."""
+        ...
+
+    def undo(self, progress: Progress) -> None:
+        """Make it as it was before."""
         ...
 
 

@@ -1,101 +1,120 @@
-"""`dubwright doctor`: look at everything a job needs, and say what is wrong and what to do."""
+"""`dubwright doctor`: look at everything a job needs, and say what is wrong and what to do.
 
-import shutil
+What can be seen without our environment is looked at by `installer/findings.py`, which `python3 installer
+doctor` uses before there is one.
+"""
+
+import json
+import socket
 import sqlite3
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import daemon
 from daemon.cli.output import JsonOption, print_json, print_line
 from daemon.cli.status import ExitStatus
 from daemon.client import Client
+from daemon.config import load_config
 from daemon.launch import find_daemon
+from daemon.models.store import Store
 from daemon.paths import Paths, find_paths
 from daemon.protocol.errors import DubwrightError
 from installer import face_models
+from installer.bundle import write_bundle
+from installer.findings import INSTALL_HINT, Finding, as_document, as_text, finding, look
+from installer.machine import this_machine
 
-PYTHONS = ((3, 11), (3, 14))  # from, before
 PACKAGES = ("ai-edge-litert", "av", "msgspec", "numpy", "opencv-python-headless", "pyzmq", "scipy", "soxr")
-ENOUGH_DISK_BYTES = 2 * 2**30
-INSTALL_HINT = "Run `python3 installer install`."
+MORE_PACKAGES = ("torch", "safetensors", "PySide6-Essentials", "huggingface-hub")  # told of in the bundle
+SELF_TEST_TIMEOUT_S = 120.0
+"""Far beyond the second it takes: a first start on a busy machine loads every library from the disk."""
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at."""
-
-    name: str
-    ok: bool
-    detail: str
-    hint: str = ""
-
-
-def doctor(as_json: JsonOption = False) -> int:
-    """Check this machine: Python, packages, face models, keys, disk, queue, daemon."""
-    paths = find_paths()
-    findings = [finding for look in LOOKS for finding in look(paths)]
-    is_well = all(finding.ok for finding in findings)
+def doctor(
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.zip", help="Also write a support bundle: findings, versions, logs."),
+    ] = None,
+    with_paths: Annotated[
+        bool, typer.Option("--with-paths", help="Let the bundle hold the paths of your files.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Check this machine: everything a job needs, with what to do where something is wrong."""
+    paths, machine = find_paths(), this_machine()
+    found = [*(item for every in LOOKS for item in every(paths)), *look(machine)]
+    if bundle is not None:
+        packages = [f"{name} {_version(name)}" for name in ("dubwright", *PACKAGES, *MORE_PACKAGES)]
+        write_bundle(bundle.absolute(), machine, found, packages, with_paths=with_paths)
     if as_json:
-        print_json({"ok": is_well, "findings": [asdict(finding) for finding in findings]})
+        print_json(as_document(found))
     else:
-        for finding in findings:
-            print_line(f"{'ok  ' if finding.ok else 'BAD '} {finding.name}: {finding.detail}")
-            if finding.hint and not finding.ok:
-                print_line(f"     {finding.hint}")
-    return ExitStatus.OK if is_well else ExitStatus.MACHINE
+        print_line(as_text(found))
+        if bundle is not None:
+            print_line(f"The support bundle is {bundle}.")
+    return ExitStatus.OK if all(item.ok for item in found) else ExitStatus.MACHINE
 
 
-def _python(_: Paths) -> Iterator[Finding]:
-    ok = PYTHONS[0] <= sys.version_info[:2] < PYTHONS[1]
-    yield Finding("python", ok, sys.version.split()[0], "Dubwright runs on Python 3.11 to 3.13.")
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _packages(_: Paths) -> Iterator[Finding]:
-    versions, absent = [f"dubwright {daemon.__version__}"], []
-    for name in PACKAGES:
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            absent.append(name)
-    detail = f"missing: {', '.join(absent)}" if absent else ", ".join(versions)
-    yield Finding("packages", not absent, detail, INSTALL_HINT)
+    versions = {name: _version(name) for name in PACKAGES}
+    absent = [name for name, version in versions.items() if version == "not installed"]
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    detail = f"missing: {', '.join(absent)}" if absent else f"dubwright {daemon.__version__}, {listed}"
+    yield finding("packages", not absent, detail, INSTALL_HINT)
 
 
 def _models(paths: Paths) -> Iterator[Finding]:
-    folder = paths.models / "faces"
+    store = Store(paths.models)
+    folder = store.find("faces")
     missing = face_models.missing(folder)
     detail = f"{', '.join(missing)} not right in {folder}" if missing else str(folder)
-    yield Finding("face models", not missing, detail, INSTALL_HINT)
+    yield finding("face models", not missing, detail, "Run `dubwright models get faces`.")
+    for model in (model for model in store.models() if model.task != "faces"):
+        hint = f"Run `dubwright models get {model.task}`; whole files are kept."
+        if model.state in ("incomplete", "damaged"):
+            yield Finding(f"model {model.task}", "broken", f"{model.state} in {model.folder}", hint)
+        elif model.state != "missing":
+            hint = f"Run `dubwright models verify {model.task}` to read it once."
+            detail = f"{model.state}, {model.bytes / 1e9:.1f} GB in {model.folder}"
+            is_well = model.state == "verified"
+            yield finding(f"model {model.task}", is_well, detail, hint, otherwise="warning")
 
 
 def _keys(paths: Paths) -> Iterator[Finding]:
     try:
         mode = stat.S_IMODE(paths.keys_file.stat().st_mode)
     except FileNotFoundError:
-        yield Finding("keys", True, "none yet; the daemon makes them at its first start")
+        yield Finding("keys", "ok", "none yet; the daemon makes them at its first start")
         return
     is_private = sys.platform == "win32" or mode & 0o077 == 0
     hint = f"Run: chmod 600 {paths.keys_file}, and restart the daemon, which then makes new keys."
-    yield Finding("keys", is_private, f"{paths.keys_file} has mode {mode:04o}", hint)
+    yield finding("keys", is_private, f"{paths.keys_file} has mode {mode:04o}", hint)
 
 
-def _disk(paths: Paths) -> Iterator[Finding]:
+def _folders(paths: Paths) -> Iterator[Finding]:
     try:
         paths.make()
-        free = shutil.disk_usage(paths.data).free
     except (DubwrightError, OSError) as error:
-        yield Finding("disk", False, str(error), "Set DUBWRIGHT_HOME to a folder you may write to.")
-        return
-    detail = f"{free / 2**30:.1f} GB free in {paths.data}"
-    yield Finding("disk", free >= ENOUGH_DISK_BYTES, detail, "Free some space.")
+        yield Finding("folders", "broken", str(error), "Set DUBWRIGHT_HOME to a folder you may write to.")
 
 
 def _queue(paths: Paths) -> Iterator[Finding]:
     if not paths.queue_file.exists():
-        yield Finding("queue", True, "empty")
+        yield Finding("queue", "ok", "empty")
         return
     try:
         database = sqlite3.connect(f"{paths.queue_file.as_uri()}?mode=ro", uri=True)
@@ -106,31 +125,69 @@ def _queue(paths: Paths) -> Iterator[Finding]:
     except sqlite3.Error as error:
         verdict = str(error)
     hint = f"Stop the daemon and move {paths.queue_file} away; takes on disk are not touched."
-    yield Finding("queue", verdict == "ok", f"{paths.queue_file}: {verdict}", hint)
+    yield finding("queue", verdict == "ok", f"{paths.queue_file}: {verdict}", hint)
 
 
 def _daemon(paths: Paths) -> Iterator[Finding]:
     try:
         if find_daemon(paths) is None:
-            yield Finding("daemon", True, "not running; it starts on demand")
+            yield Finding("daemon", "ok", "not running; it starts on demand")
+            yield _ports(paths)
             return
         with Client.connect(start=False, name="cli", paths=paths) as client:
             found = client.status()
     except DubwrightError as error:
-        yield Finding("daemon", False, error.message, error.hint)
+        yield Finding("daemon", "broken", error.message, error.hint)
         return
     detail = f"version {found.version} runs as process {found.server_pid}"
     hint = f"This command is version {daemon.__version__}. Run `dubwright daemon stop`."
-    yield Finding("daemon", found.version == daemon.__version__, detail, hint)
+    yield finding("daemon", found.version == daemon.__version__, detail, hint)
+    for problem in found.problems:
+        yield Finding("daemon", "warning", problem.message, problem.hint)
 
 
+def _ports(paths: Paths) -> Finding:
+    """Try the ports that the daemon would listen on; 0 has the system choose."""
+    server = load_config(paths.config_file).server
+    wanted = [server.port + step if server.port else 0 for step in range(3)]
+    hint = "End the program that uses it, or change `server.port` and `server.host` in the settings."
+    for port in wanted:
+        try:
+            socket.create_server((server.host, port)).close()
+        except OSError as error:
+            return Finding("ports", "broken", f"{server.host}:{port} cannot be used: {error.strerror}", hint)
+    shown = ", ".join(map(str, wanted)) if server.port else "chosen by the system"
+    return Finding("ports", "ok", f"{server.host}, {shown}")
+
+
+def _engine(_: Paths) -> Iterator[Finding]:
+    """Have a process of its own do a second of real work."""
+    command, folder = [sys.executable, "-m", "daemon.self_test"], Path(daemon.__file__).parents[1]
+    hint = "Run `python3 installer repair`; if it stays so, send a support bundle (--bundle OUT.zip)."
+    try:
+        run = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=SELF_TEST_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        yield Finding("engine", "broken", f"no answer within {SELF_TEST_TIMEOUT_S:.0f} s", hint)
+        return
+    parts = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    failed = [f"{part['part']}: {part['detail']}" for part in parts if not part["ok"]]
+    if len(parts) < SELF_TEST_PARTS:
+        failed.append(f"the test ended with status {run.returncode}: {(run.stderr.splitlines() or [''])[-1]}")
+    seconds = sum(part["seconds"] for part in parts)
+    detail = "; ".join(failed or [part["detail"] for part in parts])
+    yield finding("engine", not failed, f"{detail} ({seconds:.1f} s)", hint)
+
+
+SELF_TEST_PARTS = 3
 LOOKS: tuple[Callable[[Paths], Iterator[Finding]], ...] = (
-    _python,
+    _folders,
     _packages,
     _models,
     _keys,
-    _disk,
     _queue,
     _daemon,
+    _engine,
 )
 COMMANDS = {"doctor": doctor}

@@ -186,13 +186,14 @@ def test_checks_reads_a_sidecar_beside_a_take(dubwright: Command, tmp_path: Path
     assert dubwright("checks", media, "--json").document["error"]["code"] == "take.not_found"
 
 
-def test_doctor_finds_what_is_wrong(dubwright: Command) -> None:
+def test_doctor_finds_what_is_wrong(
+    dubwright: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DUBWRIGHT_FACE_MODELS", str(tmp_path / "none"))
     dubwright("daemon", "start")
     paths = find_paths()
     findings = {found["name"]: found for found in dubwright("doctor", "--json").document["findings"]}
-    assert {name for name, found in findings.items() if not found["ok"]} == {
-        "face models"
-    }  # of an empty home
+    assert {name for name, found in findings.items() if not found["ok"]} == {"face models", "engine"}
     paths.keys_file.chmod(0o644)
     dubwright("daemon", "stop")
     paths.queue_file.write_bytes(b"no database at all" * 1000)

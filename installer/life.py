@@ -1,0 +1,169 @@
+"""install, update, repair and uninstall: the order in which things happen, and what stays when one fails."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from installer import service
+from installer.installation import Installation
+from installer.lock import only_installer
+from installer.machine import Machine
+from installer.pip import Pip
+from installer.problems import InstallError, problem_of_system
+from installer.progress import Progress
+from installer.record import INCOMPLETE, NAME, Record
+from installer.steps import run_steps
+
+DECISIVE = ("python", "packages", "face models", "engine")
+"""What the doctor must find well before a version is put to use; the rest is not the version's doing."""
+
+LEFTOVERS = ("versions", "environment", "daemon.lock", "endpoint.json")
+PROJECTS = ("takes", "work", "editors", "reports", "queue.sqlite", "queue.sqlite-wal", "queue.sqlite-shm")
+
+
+def install(installation: Installation, progress: Progress, *, command: str = "install") -> None:
+    """Make the version, have its doctor look at it, put it to use, and remove what it replaces.
+
+    An interrupted run goes on. Raises InstallError; a version that works already stays in use.
+    """
+    record = installation.record
+    with _at_work(record, installation.machine, command, progress):
+        is_new = record.version != installation.version
+        run_steps(installation.build_steps(), progress)
+        try:
+            check(installation, progress)
+        except InstallError:
+            if is_new and record.version is not None:
+                shutil.rmtree(installation.folder)
+                record.end()
+                progress.say(f"The version in use stays: {record.version}.")
+            raise
+        put_to_use(installation, progress)
+
+
+def repair(installation: Installation, progress: Progress) -> None:
+    """Do every step again that is not as it should be, down to files of packages that are gone."""
+    environment = installation.environment
+    with _at_work(installation.record, installation.machine, "repair", progress):
+        if environment.python.exists():
+            Pip(environment).forget_half_installed()
+            environment.forget()
+        run_steps(installation.build_steps(), progress)
+        check(installation, progress)
+        put_to_use(installation, progress)
+
+
+def put_to_use(installation: Installation, progress: Progress) -> None:
+    """Stop what runs of another version, place everything, and remember it."""
+    record = installation.record
+    if not installation.choices.has("service"):
+        service.stop_service(record, installation.machine)
+    _stop_daemon(record)
+    steps = installation.place_steps()
+    run_steps(steps, progress)
+    placed = {str(path) for step in steps for path in step.paths}
+    for written in [item for item in record.files if item.path not in placed]:
+        record.put_back(Path(written.path))  # of the version before, and of none now
+    record.version = installation.version
+    record.choices = installation.choices.to_document()
+    record.save()
+    installation.remove_other_versions()
+    record.end()
+
+
+def check(installation: Installation, progress: Progress) -> None:
+    """Have the version's own doctor look at it. Raises InstallError with what it found."""
+    progress.begin("Having the doctor look at it")
+    command = [str(installation.environment.programs / "dubwright"), "doctor", "--json"]
+    run = subprocess.run(
+        command, env=installation.environment.variables(), capture_output=True, text=True, check=False
+    )
+    try:
+        findings = json.loads(run.stdout)["findings"]
+    except (ValueError, KeyError):
+        reason = (run.stderr.strip() or "it gave no answer").splitlines()[-1]
+        raise InstallError(f"The doctor of this version does not run: {reason}.", "Report this.") from None
+    broken = [item for item in findings if item["name"] in DECISIVE and item["state"] == "broken"]
+    if broken:
+        said = "; ".join(f"{item['name']}: {item['detail']}" for item in broken)
+        raise InstallError(f"The doctor found this version broken: {said}.", broken[0]["hint"])
+    progress.end()
+
+
+def uninstall(
+    record: Record, machine: Machine, progress: Progress, *, with_models: bool, with_projects: bool
+) -> list[str]:
+    """Take away exactly what was installed; return the files that stay because somebody changed them."""
+    data, kept = Path(machine.data), []
+    with _at_work(record, machine, "uninstall", progress):
+        service.stop_service(record, machine)
+        _stop_daemon(record)
+        for written in list(reversed(record.files)):
+            if not record.put_back(Path(written.path)):
+                kept.append(written.path)
+        service.forget_unit(machine)
+        for name in (*LEFTOVERS, *(PROJECTS if with_projects else ())):
+            _remove(data / name)
+        for folder in (machine.cache, machine.logs, *((machine.config,) if with_projects else ())):
+            _remove(Path(folder))
+        (Path(machine.config) / "keys.json").unlink(missing_ok=True)
+        if with_models:
+            _remove(Path(machine.models))
+    for name in (NAME, INCOMPLETE, "installer.lock"):
+        (data / name).unlink(missing_ok=True)
+    record.remove_folders()
+    return kept
+
+
+def plan_of_removal(record: Record, machine: Machine, with_models: bool, with_projects: bool) -> list[str]:
+    """Return what `uninstall` would take away, and what it would leave."""
+    data = Path(machine.data)
+    lines = [f"Stop the service ({record.service})"] if record.service else []
+    lines += [
+        f"{'Put back' if written.before is not None else 'Remove'} {written.path}"
+        for written in reversed(record.files)
+    ]
+    going = [data / name for name in (*LEFTOVERS, *(PROJECTS if with_projects else ()))]
+    going += [Path(machine.cache), Path(machine.logs)]
+    going += [Path(machine.config)] if with_projects else [Path(machine.config) / "keys.json"]
+    going += [Path(machine.models)] if with_models else []
+    lines += [f"Remove {path}" for path in going if path.exists()]
+    staying = [data / name for name in PROJECTS] if not with_projects else []
+    staying += [] if with_models else [Path(machine.models)]
+    return lines + [f"Leave {path}" for path in staying if path.exists()]
+
+
+@contextlib.contextmanager
+def _at_work(record: Record, machine: Machine, command: str, progress: Progress) -> Iterator[None]:
+    """Hold the place for this process, and say in the record that a command has begun."""
+    try:
+        record.make_folder(record.folder)
+        with only_installer(record.folder, progress):
+            record.begin(command)
+            for folder in (machine.config, machine.cache, machine.logs, machine.models):
+                record.make_folder(Path(folder))
+            record.save()
+            yield
+    except OSError as error:
+        raise problem_of_system(error) from error
+
+
+def _stop_daemon(record: Record) -> None:
+    """Stop the daemon of the version in use; its jobs go on under the next one."""
+    if record.version is None:
+        return
+    programs = record.folder / "versions" / record.version / "environment"
+    for name in ("bin/dubwright", "Scripts/dubwright.exe"):
+        if (programs / name).is_file():
+            subprocess.run([str(programs / name), "daemon", "stop"], capture_output=True, check=False)
+            return
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
