@@ -20,13 +20,18 @@ from gui.models.project_file import relink, write_project
 from gui.models.shot import Project, Shot
 
 
-def seconds_a_frame(jobs: Iterator[Job] | list[Job], engine: str) -> float | None:
-    """Return how long a frame of a take took in the last jobs of an engine, or None when none ended."""
+def seconds_a_frame(jobs: Iterator[Job] | list[Job], engine: str, quality: str = "standard") -> float | None:
+    """Return how long a frame of a take took in the last jobs of an engine, or None when none ended.
+
+    Of the wan engine only jobs of the same quality tell.
+    """
     speeds = []
     for job in jobs:
         spec = job.spec
         is_like = isinstance(spec, RedubSpec) and spec.engine == engine and job.state is JobState.DONE
         if not (is_like and isinstance(spec, RedubSpec) and job.started_at and job.finished_at):
+            continue
+        if engine == "wan" and spec.quality != quality:
             continue
         if isinstance(spec.in_, int) and isinstance(spec.out, int):
             frames = (spec.out - spec.in_) * spec.takes

@@ -53,6 +53,9 @@ F	whole picture
 Shots
 I  O	set in, set out
 V	voice begins here
+A  Esc	align the voice, accept it; leave it
+M  Del	begin and end a range left alone; remove it
+W  B  [  ]	mask, brush, smaller, larger
 Ctrl+Enter	make takes
 
 Takes
@@ -125,6 +128,9 @@ F	完整画面
 镜头
 I  O	设置入点，设置出点
 V	配音从此开始
+A  Esc	对齐配音，采用；保持不动
+M  Del	开始和结束保持原样的范围；移除
+W  B  [  ]	遮罩，画笔，更小，更大
 Ctrl+Enter	生成版本
 
 版本

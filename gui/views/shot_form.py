@@ -1,31 +1,28 @@
-"""The form of a shot: in and out as timecode, the voice and where it lies, engine, takes, delivery."""
+"""The form of a shot: in and out, the voice and where it lies, who speaks, and how takes are made."""
 
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QSizePolicy,
-    QSpinBox,
-    QWidget,
-)
+from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from daemon.protocol.jobs import PROMPT_LIMIT
 from gui.media.clip import ClipFacts
-from gui.models.project import Shot
-from gui.models.timecode import clip_timecode, parse_position
+from gui.models.shot import Shot
 from gui.texts import Key, text
-from gui.views.parts import muted, named, wrapped
+from gui.theme import GAP
+from gui.views.fields import TimecodeField, add_row, choice, number, show_value
+from gui.views.parts import heading, muted, named, wrapped
 
 _ENGINES: tuple[tuple[str, Key], ...] = (
     ("auto", "engine.auto"),
     ("rewrite", "engine.rewrite"),
     ("wan", "engine.wan"),
+)
+_QUALITIES: tuple[tuple[str, Key], ...] = (
+    ("draft", "quality.draft"),
+    ("standard", "quality.standard"),
+    ("final", "quality.final"),
 )
 _DURATIONS: tuple[tuple[str, Key], ...] = (
     ("silence", "duration.silence"),
@@ -35,163 +32,151 @@ _DURATIONS: tuple[tuple[str, Key], ...] = (
     ("remap", "duration.remap"),
 )
 _DELIVERIES: tuple[tuple[str, Key], ...] = (("overlay", "deliver.overlay"), ("baked", "deliver.baked"))
-
-
 _VOICE_WIDTH = 170  # px; a longer name of a file is shortened in the middle
+_EARLIEST = -100_000  # frames: a voice may begin before the clip does
 
 
 class ShotForm(QWidget):
-    """Shows a shot and tells of edits as `{field: value}`."""
+    """Shows a shot and tells of edits as `{field: value}`, with `merge` where they are one step of undo."""
 
     edited = Signal(dict)
     voice_wanted = Signal()
     relink_wanted = Signal(str)
 
-    def __init__(self) -> None:
+    def __init__(self, voice_extra: QWidget, face_panel: QWidget) -> None:
+        """voice_extra: what stands under the voice's fields; face_panel: who speaks."""
         super().__init__()
-        self._shot: Shot | None = None
-        self._facts: ClipFacts | None = None
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(5)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+        self._missing = ""
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(GAP)
         self._name = named(wrapped(), "title")
         self._about = muted()
         self._relink = QPushButton(text("shots.relink_button"))
-        self._relink.clicked.connect(self._ask_to_relink)
-        form.addRow(self._name)
-        form.addRow(self._about)
-        form.addRow(self._relink)
-        self.in_ = self._timecode_field("in_")
-        self.out = self._timecode_field("out")
-        self.voice_at = self._timecode_field("voice_at")
-        self.voice = QPushButton()
-        self.voice.clicked.connect(self.voice_wanted)
-        self._voice_note = muted()
-        self.engine = self._choice(_ENGINES, "engine")
-        self.duration = self._choice(_DURATIONS, "duration_mode")
-        self.deliver = self._choice(_DELIVERIES, "deliver")
-        self.takes = self._number("takes", 1, 64)
-        self.seed = self._number("seed", 0, 2**31 - 1)
-        self.handles = self._number("handles", 0, 1000)
-        for key, field in (
-            ("shots.in", self.in_),
-            ("shots.out", self.out),
-            ("shots.voice", self.voice),
-            ("shots.voice_at", self.voice_at),
-            ("shots.duration", self.duration),
-            ("shots.engine", self.engine),
-            ("shots.takes_seed", self._pair(self.takes, self.seed)),
-            ("shots.handles", self.handles),
-            ("shots.deliver", self.deliver),
+        self._relink.clicked.connect(lambda: self.relink_wanted.emit(self._missing))
+        for widget in (self._name, self._about, self._relink):
+            layout.addWidget(widget)
+        for key, section in (
+            ("shots.range", self._make_range()),
+            ("shots.voice", self._make_voice(voice_extra)),
+            ("shots.face", face_panel),
+            ("shots.takes", self._make_takes()),
         ):
-            self._add_row(form, key, field)
-        form.addRow(self._voice_note)
+            layout.addSpacing(4)
+            layout.addWidget(heading(key))
+            layout.addWidget(section)
 
-    def show_shot(self, shot: Shot | None, facts: ClipFacts | None, *, voice_s: float) -> None:
-        """Show a shot; `facts` of its clip are None while they are not known."""
-        self._shot, self._facts = shot, facts
+    def show_shot(self, shot: Shot | None, facts: ClipFacts | None, *, voice_s: float, missing: str) -> None:
+        """Show a shot; `facts` are None while they are not known, `missing` is a file that is gone."""
+        self._missing = missing
         self.setEnabled(shot is not None)
-        missing = "" if shot is None else _missing_file(shot)
         self._relink.setVisible(bool(missing))
         self._name.setText(text("shots.none") if shot is None else Path(shot.clip).name)
         self._about.setText("" if facts is None else _describe(facts))
+        self._about.setVisible(facts is not None)
         if shot is None:
             return
-        self._show_times(shot)
+        last = facts.frame_count if facts else 0
+        self.in_.show_frame(shot.in_, facts, 0, shot.out - 1)
+        self.out.show_frame(shot.out, facts, shot.in_ + 1, last)
+        self.voice_at.show_frame(shot.voice_frame, facts, _EARLIEST, last - 1)
+        self._show_voice(shot, facts, voice_s)
+        for field, value in (
+            (self.engine, shot.engine),
+            (self.quality, shot.quality),
+            (self.duration, shot.duration_mode),
+            (self.deliver, shot.deliver),
+            (self.takes, shot.takes),
+            (self.seed, shot.seed),
+            (self.handles, shot.handles),
+        ):
+            show_value(field, value)
+        self._show_wan(shot)
+
+    def _show_voice(self, shot: Shot, facts: ClipFacts | None, voice_s: float) -> None:
         name = Path(shot.voice).name if shot.voice else text("shots.choose_voice")
         mode = Qt.TextElideMode.ElideMiddle
         self.voice.setText(self.voice.fontMetrics().elidedText(name, mode, _VOICE_WIDTH))
         self.voice.setToolTip(shot.voice)
-        self._voice_note.setText(self._compare_lengths(shot, voice_s))
-        for box, value in (
-            (self.engine, shot.engine),
-            (self.duration, shot.duration_mode),
-            (self.deliver, shot.deliver),
+        is_known = facts is not None and shot.voice and voice_s > 0
+        if is_known and facts is not None:
+            range_s = float((shot.out - shot.in_) / facts.rate)
+            self._voice_note.setText(text("shots.lengths", voice=f"{voice_s:.2f}", range=f"{range_s:.2f}"))
+        self._voice_note.setVisible(bool(is_known))
+
+    def _show_wan(self, shot: Shot) -> None:
+        """Offer what the wan engine alone reads where it is chosen."""
+        is_wan = shot.engine == "wan"
+        for field in (self.quality, self.prompt):
+            field.setEnabled(is_wan)
+            field.setToolTip("" if is_wan else text("shots.wan_only"))
+        if not (self.prompt.hasFocus() and self.prompt.isModified()):
+            self.prompt.setText(shot.prompt)
+
+    # Making.
+
+    def _make_range(self) -> QWidget:
+        self.in_, self.out = TimecodeField(), TimecodeField()
+        section, form = _section()
+        add_row(form, "shots.in", self.in_)
+        add_row(form, "shots.out", self.out)
+        self._connect_time(self.in_, "in_")
+        self._connect_time(self.out, "out")
+        return section
+
+    def _make_voice(self, extra: QWidget) -> QWidget:
+        self.voice = QPushButton()
+        self.voice.clicked.connect(self.voice_wanted)
+        self.voice_at = TimecodeField()
+        self._connect_time(self.voice_at, "voice_at")
+        self.duration = choice(_DURATIONS, lambda value: self.edited.emit({"duration_mode": value}))
+        self._voice_note = muted()
+        section, form = _section()
+        add_row(form, "shots.file", self.voice)
+        add_row(form, "shots.voice_at", self.voice_at)
+        add_row(form, "shots.duration", self.duration)
+        form.addRow(self._voice_note)
+        form.addRow(extra)
+        return section
+
+    def _make_takes(self) -> QWidget:
+        self.engine = choice(_ENGINES, lambda value: self.edited.emit({"engine": value}))
+        self.quality = choice(_QUALITIES, lambda value: self.edited.emit({"quality": value}))
+        self.prompt = QLineEdit()
+        self.prompt.setMaxLength(PROMPT_LIMIT)
+        self.prompt.setPlaceholderText(text("shots.prompt_hint"))
+        self.prompt.editingFinished.connect(self._read_prompt)
+        self.takes = self._number("takes", 1, 64)
+        self.seed = self._number("seed", 0, 2**31 - 1)
+        self.handles = self._number("handles", 0, 1000)
+        self.deliver = choice(_DELIVERIES, lambda value: self.edited.emit({"deliver": value}))
+        section, form = _section()
+        for key, field in (
+            ("shots.engine", self.engine),
+            ("shots.quality", self.quality),
+            ("shots.prompt", self.prompt),
+            ("shots.takes_seed", self._pair(self.takes, self.seed)),
+            ("shots.handles", self.handles),
+            ("shots.deliver", self.deliver),
         ):
-            box.blockSignals(True)
-            box.setCurrentIndex(box.findData(value))
-            box.blockSignals(False)
-        for spin, number in ((self.takes, shot.takes), (self.seed, shot.seed), (self.handles, shot.handles)):
-            spin.blockSignals(True)
-            spin.setValue(number)
-            spin.blockSignals(False)
+            add_row(form, key, field)
+        return section
 
-    def _show_times(self, shot: Shot) -> None:
-        facts = self._facts
-        voice_at = shot.in_ if shot.voice_at is None else shot.voice_at
-        for field, frame in ((self.in_, shot.in_), (self.out, shot.out), (self.voice_at, voice_at)):
-            is_known = facts is not None
-            field.setEnabled(is_known)
-            field.setText(clip_timecode(frame, facts.rate, facts.timecode) if facts else "")
-            self._mark(field, "")
+    def _connect_time(self, field: TimecodeField, name: str) -> None:
+        field.entered.connect(lambda frame: self.edited.emit({name: frame}))
+        field.complained.connect(self._complain)
 
-    def _compare_lengths(self, shot: Shot, voice_s: float) -> str:
-        if self._facts is None or not shot.voice or voice_s == 0:
-            return ""
-        range_s = float((shot.out - shot.in_) / self._facts.rate)
-        return text("shots.lengths", voice=f"{voice_s:.2f}", range=f"{range_s:.2f}")
+    def _complain(self, sentence: str) -> None:
+        self._voice_note.setText(sentence)
+        self._voice_note.show()
 
-    # Fields.
+    def _read_prompt(self) -> None:
+        if self.prompt.isModified():
+            self.prompt.setModified(False)
+            self.edited.emit({"prompt": self.prompt.text().strip()})
 
-    def _add_row(self, form: QFormLayout, key: Key, field: QWidget) -> None:
-        label = named(QLabel(text(key)), "muted")
-        label.setBuddy(field)
-        field.setAccessibleName(text(key))
-        field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        form.addRow(label, field)
-
-    def _timecode_field(self, name: str) -> QLineEdit:
-        field = named(QLineEdit(), "timecode")
-        field.setToolTip(text("shots.timecode_hint"))
-        field.editingFinished.connect(lambda: self._read_time(field, name))
-        return field
-
-    def _read_time(self, field: QLineEdit, name: str) -> None:
-        shot, facts = self._shot, self._facts
-        if shot is None or facts is None or not field.isModified():
-            return
-        field.setModified(False)
-        try:
-            frame = parse_position(field.text(), facts.rate, facts.timecode)
-        except ValueError:
-            self._mark(field, text("shots.bad_timecode", text=field.text()))
-            return
-        low, high = {
-            "in_": (0, shot.out - 1),
-            "out": (shot.in_ + 1, facts.frame_count),
-            "voice_at": (0, facts.frame_count - 1),
-        }[name]
-        if not low <= frame <= high:
-            ends = (clip_timecode(end, facts.rate, facts.timecode) for end in (low, high))
-            self._mark(field, text("shots.outside", low=next(ends), high=next(ends)))
-            return
-        self._mark(field, "")
-        self.edited.emit({name: frame})
-
-    def _mark(self, field: QLineEdit, wrong: str) -> None:
-        field.setProperty("wrong", bool(wrong))
-        field.setToolTip(wrong or text("shots.timecode_hint"))
-        field.style().unpolish(field)
-        field.style().polish(field)
-        if wrong:
-            self._voice_note.setText(wrong)
-
-    def _choice(self, choices: tuple[tuple[str, Key], ...], name: str) -> QComboBox:
-        box = QComboBox()
-        for value, key in choices:
-            box.addItem(text(key), value)
-        box.activated.connect(lambda _: self.edited.emit({name: box.currentData()}))
-        return box
-
-    def _number(self, name: str, low: int, high: int) -> QSpinBox:
-        spin = QSpinBox()
-        spin.setRange(low, high)
-        spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        spin.setKeyboardTracking(False)
-        spin.valueChanged.connect(lambda value: self.edited.emit({name: value, "merge": name}))
-        return spin
+    def _number(self, name: str, low: int, high: int) -> Any:
+        return number(low, high, lambda value: self.edited.emit({name: value, "merge": name}))
 
     def _pair(self, left: QWidget, right: QWidget) -> QWidget:
         pair = QWidget()
@@ -203,20 +188,18 @@ class ShotForm(QWidget):
         row.addWidget(right, 2)
         return pair
 
-    def _ask_to_relink(self) -> None:
-        if self._shot is not None:
-            self.relink_wanted.emit(_missing_file(self._shot))
 
-
-def _missing_file(shot: Shot) -> str:
-    for path in (shot.clip, shot.voice):
-        if path and not Path(path).is_file():
-            return path
-    return ""
+def _section() -> tuple[QWidget, QFormLayout]:
+    section = QWidget()
+    form = QFormLayout(section)
+    form.setContentsMargins(0, 0, 0, 0)
+    form.setVerticalSpacing(5)
+    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+    form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    return section, form
 
 
 def _describe(facts: ClipFacts) -> str:
-    rate: Any = facts.rate
-    shown = f"{float(rate):.3f}".rstrip("0").rstrip(".")
+    shown = f"{float(facts.rate):.3f}".rstrip("0").rstrip(".")
     key: Key = "shots.about_variable" if facts.is_variable else "shots.about"
     return text(key, width=facts.width, height=facts.height, rate=shown, frames=facts.frame_count)

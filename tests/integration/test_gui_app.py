@@ -178,7 +178,7 @@ def test_a_missing_clip_is_asked_for_and_relinked(app: App, tmp_path: Path) -> N
     wait_until(lambda: app.shots_page.shot is not None)
     gone = str(tmp_path / "moved.mov")
     app.project.relink(str(SHOT), gone)
-    assert gone in app.shots_page.panel.viewer.message
+    wait_until(lambda: gone in app.shots_page.panel.viewer.message)
     assert not app.shots_page.submit.isEnabled()
     app.project.relink(gone, str(SHOT))
     wait_until(lambda: app.shots_page.panel.player.picture("original") is not None)

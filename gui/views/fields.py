@@ -1,0 +1,142 @@
+"""Fields of a form: a timecode, a choice, a number, each telling of what was entered."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+    QSizePolicy,
+    QSlider,
+    QSpinBox,
+    QWidget,
+)
+
+from gui.media.clip import ClipFacts
+from gui.models.timecode import clip_timecode, parse_position
+from gui.texts import Key, text
+from gui.views.parts import named
+
+Widget = TypeVar("Widget", bound=QWidget)
+
+
+class TimecodeField(QLineEdit):
+    """A position in a clip: a timecode, or a frame number. What is wrong with it stands in its tooltip."""
+
+    entered = Signal(int)
+    complained = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("timecode")
+        self._facts: ClipFacts | None = None
+        self._limits = (0, 0)
+        self.editingFinished.connect(self._read)
+        self._mark("")
+
+    def show_frame(self, frame: int, facts: ClipFacts | None, low: int, high: int) -> None:
+        """Show a position; from `low` to `high` is allowed."""
+        self._facts, self._limits = facts, (low, high)
+        self.setEnabled(facts is not None)
+        if not (self.hasFocus() and self.isModified()):
+            self.setText("" if facts is None else _timecode(frame, facts))
+        self._mark("")
+
+    def _read(self) -> None:
+        facts = self._facts
+        if facts is None or not self.isModified():
+            return
+        self.setModified(False)
+        try:
+            frame = parse_position(self.text(), facts.rate, facts.timecode)
+        except ValueError:
+            self._mark(text("shots.bad_timecode", text=self.text()))
+            return
+        low, high = self._limits
+        if not low <= frame <= high:
+            self._mark(text("shots.outside", low=_timecode(low, facts), high=_timecode(high, facts)))
+            return
+        self._mark("")
+        self.entered.emit(frame)
+
+    def _mark(self, wrong: str) -> None:
+        if self.property("wrong") != bool(wrong):
+            self.setProperty("wrong", bool(wrong))
+            self.style().unpolish(self)
+            self.style().polish(self)
+        self.setToolTip(wrong or text("shots.timecode_hint"))
+        if wrong:
+            self.complained.emit(wrong)
+
+
+def _timecode(frame: int, facts: ClipFacts) -> str:
+    """Return a clip's timecode, or a bare number before the clip's own start."""
+    return clip_timecode(frame, facts.rate, facts.timecode) if frame >= 0 else str(frame)
+
+
+class _WheelGuard(QObject):
+    """Keeps the wheel for scrolling: it changes a field only while the field has the focus."""
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Let the form scroll."""
+        if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def _guarded(widget: Widget) -> Widget:
+    widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    widget.installEventFilter(_WheelGuard(widget))
+    return widget
+
+
+def choice(choices: Sequence[tuple[object, Key]], chosen: Callable[[object], object]) -> QComboBox:
+    """Return a box of values with their words."""
+    box = QComboBox()
+    for value, key in choices:
+        box.addItem(text(key), value)
+    box.activated.connect(lambda _: chosen(box.currentData()))
+    return _guarded(box)
+
+
+def number(low: int, high: int, entered: Callable[[int], object]) -> QSpinBox:
+    """Return a field for a whole number."""
+    spin = QSpinBox()
+    spin.setRange(low, high)
+    spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+    spin.setKeyboardTracking(False)
+    spin.valueChanged.connect(entered)
+    return _guarded(spin)
+
+
+def slider(low: int, high: int, name: Key, moved: Callable[[int], object]) -> QSlider:
+    """Return a slider."""
+    made = QSlider(Qt.Orientation.Horizontal)
+    made.setRange(low, high)
+    made.setAccessibleName(text(name))
+    made.setToolTip(text(name))
+    made.valueChanged.connect(moved)
+    return _guarded(made)
+
+
+def show_value(field: QComboBox | QSpinBox | QSlider, value: object) -> None:
+    """Show a value without telling of it."""
+    field.blockSignals(True)
+    if isinstance(field, QComboBox):
+        field.setCurrentIndex(field.findData(value))
+    elif isinstance(value, int):
+        field.setValue(value)
+    field.blockSignals(False)
+
+
+def add_row(form: QFormLayout, key: Key, field: QWidget) -> None:
+    """Add a field with its label, which is its name for screen readers, too."""
+    label = named(QLabel(text(key)), "muted")
+    label.setBuddy(field)
+    field.setAccessibleName(text(key))
+    field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    form.addRow(label, field)
