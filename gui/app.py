@@ -10,8 +10,10 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 
 from daemon.paths import Paths, find_paths
 from daemon.protocol.errors import ErrorInfo
+from daemon.protocol.messages import ListModelsReply
 from gui.link import Link
 from gui.media.background import Background
+from gui.models.health import FACES, can_get
 from gui.models.job_table import JobTable
 from gui.models.project import SUFFIX, ProjectError, ProjectModel
 from gui.models.settings import Language, Settings, read_settings, write_settings
@@ -71,6 +73,8 @@ class App:
         if last.exists() or self.settings.project:
             self.open_project(last)
         self._show_recent()
+        if not self._settings_file.exists():
+            self.link.state_changed.connect(self._look_around)
         self.link.start()
 
     def close(self) -> None:
@@ -80,6 +84,7 @@ class App:
         self._is_closed = True
         self.settings.geometry = base64.b64encode(self.window.saveGeometry().data()).decode()
         write_settings(self.settings, self._settings_file)
+        self.status_page.close_commands()
         self.link.close()
         for thread in (self.background, self.thumbnails, self.reader, self.saver):
             thread.close()
@@ -106,6 +111,17 @@ class App:
     def complain(self, sentence: str) -> None:
         """Show a sentence about a project."""
         show_error(self.window, ErrorInfo("project", sentence, text("project.hint")))
+
+    def _look_around(self) -> None:
+        """On a first run, say what is missing before anybody runs into it."""
+        if self.link.is_online:
+            self.link.state_changed.disconnect(self._look_around)
+            self.link.ask(lambda client: client.models(), self._welcome)
+
+    def _welcome(self, found: ListModelsReply) -> None:
+        if any(model.task == FACES and can_get(model) for model in found.models):
+            self.status_page.welcome()
+            self.window.show_page(STATUS)
 
     def _connect_models(self) -> None:
         link, jobs, takes = self.link, self.jobs, self.takes

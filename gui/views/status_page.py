@@ -1,4 +1,7 @@
-"""Status: how the daemon is, what is missing, and what to do about it. Also the first page of a first run."""
+"""Status: how the daemon, the GPU and the models are, what is missing, and what to do about it.
+
+Also the first page of a first run on which something is missing.
+"""
 
 import shutil
 import time
@@ -8,17 +11,21 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QGuiApplication, QHideEvent, QShowEvent
 from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from daemon.client import Client
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import StatusReply
+from daemon.protocol.messages import ListModelsReply, StatusReply
 from gui.link import Link, LinkState, describe
+from gui.models.health import FACES, gpu_text, worker_text
 from gui.models.job_words import JOB_STATE_KEYS, duration_text
 from gui.texts import Key, text
 from gui.theme import GAP, colour
+from gui.views.check_section import CheckSection
+from gui.views.models_section import ModelsSection
 from gui.views.parts import clear, heading, muted, named, wrapped
 
 _REFRESH_MS = 2000
-_WIDTH = 720
+_WIDTH = 760
 
 STATE_KEYS: dict[LinkState, Key] = {
     LinkState.CONNECTING: "link.connecting",
@@ -35,15 +42,15 @@ STATE_COLOURS = {
 
 
 class StatusPage(QWidget):
-    """One column: state, problems, workers, folders."""
+    """One column: state, problems, GPU, models, workers, folders, and a check of the machine."""
 
     def __init__(self, link: Link) -> None:
         super().__init__()
         self.setObjectName("page")
         self._link = link
         self._status: StatusReply | None = None
-        self._timer = QTimer(self)
-        self._timer.setInterval(_REFRESH_MS)
+        self._free_bytes: int | None = None
+        self._timer = QTimer(self, interval=_REFRESH_MS)
         self._timer.timeout.connect(self._ask)
         body = QWidget()
         self._layout = QVBoxLayout(body)
@@ -52,6 +59,13 @@ class StatusPage(QWidget):
         self._make_head()
         self._problems = QVBoxLayout()
         self._layout.addLayout(self._problems)
+        self.check = CheckSection()
+        self._layout.addWidget(self.check)
+        self._gpus = self._section("status.gpus")
+        self.models = ModelsSection()
+        self._layout.addSpacing(GAP * 2)
+        self._layout.addWidget(heading("status.models"))
+        self._layout.addWidget(self.models)
         self._workers = self._section("status.workers")
         self._queue = self._section("status.queue")
         self._folders = self._section("status.folders")
@@ -65,21 +79,36 @@ class StatusPage(QWidget):
         outer.addWidget(scroll)
         scroll.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         link.state_changed.connect(self._show)
-        link.state_changed.connect(self._ask)
+        link.state_changed.connect(self._ask_all)
         link.workers_changed.connect(self._ask)
+        link.schedule_changed.connect(self._ask)
+        self.models.changed.connect(self._ask_models)
+        self.check.changed.connect(self._ask_all)
         self._show()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Keep up to date while it is seen."""
         self._timer.start()
-        self._ask()
+        self._ask_all()
 
     def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
         """Ask no more."""
         self._timer.stop()
 
+    def close_commands(self) -> None:
+        """End the commands that run for this page."""
+        self.models.command.stop()
+        self.check.command.stop()
+
+    def welcome(self) -> None:
+        """Say that this is a first run and something is missing."""
+        self._welcome.setText(text("status.welcome"))
+        self._welcome.show()
+
     def _make_head(self) -> None:
         self._title = named(QLabel(), "big")
+        self._welcome = wrapped()
+        self._welcome.hide()
         self._sentence = muted()
         self.start = named(QPushButton(text("status.start")), "primary")
         self.start.clicked.connect(self._link.start_daemon)
@@ -89,8 +118,8 @@ class StatusPage(QWidget):
         row.addWidget(self.start)
         row.addWidget(self.copy)
         row.addStretch(1)
-        self._layout.addWidget(self._title)
-        self._layout.addWidget(self._sentence)
+        for widget in (self._title, self._welcome, self._sentence):
+            self._layout.addWidget(widget)
         self._layout.addLayout(row)
 
     def _section(self, key: Key) -> QFormLayout:
@@ -102,13 +131,26 @@ class StatusPage(QWidget):
         self._layout.addLayout(form)
         return form
 
+    def _ask_all(self) -> None:
+        self._ask()
+        self._ask_models()
+
     def _ask(self) -> None:
         if self._link.is_online and self.isVisible():
-            self._link.ask(lambda client: client.status(), self._take)
+            self._link.ask(_read_status, self._take)
 
-    def _take(self, status: StatusReply) -> None:
-        self._status = status
+    def _ask_models(self) -> None:
+        if self._link.is_online:
+            self._link.ask(lambda client: client.models(), self._take_models)
+
+    def _take(self, found: tuple[StatusReply, int | None]) -> None:
+        self._status, self._free_bytes = found
         self._show()
+
+    def _take_models(self, found: ListModelsReply) -> None:
+        self.models.show_models(found)
+        has_faces = all(model.state != "missing" for model in found.models if model.task == FACES)
+        self._welcome.setVisible(self._welcome.isVisibleTo(self) and not has_faces)
 
     def _show(self) -> None:
         link = self._link
@@ -127,39 +169,43 @@ class StatusPage(QWidget):
         else:
             self._sentence.clear()
         self.copy.setVisible(bool(problems) or link.error is not None)
-        self._show_problems(problems)
+        self._show_problems(problems, status.held_back if status else [])
         self._show_rows(status)
 
-    def _show_problems(self, problems: list[ErrorInfo]) -> None:
+    def _show_problems(self, problems: list[ErrorInfo], held_back: list[str]) -> None:
         clear(self._problems)
-        for problem in problems:
-            label = wrapped(f"{problem.message}\n{problem.hint}")
+        for sentence in [*(f"{problem.message}\n{problem.hint}" for problem in problems), *held_back]:
+            label = wrapped(sentence)
             label.setStyleSheet(f"color: {colour('warn').name()};")
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._problems.addWidget(label)
 
     def _show_rows(self, status: StatusReply | None) -> None:
-        for form in (self._workers, self._queue, self._folders):
+        sections = (self._gpus, self._workers, self._queue, self._folders)
+        for form in sections:
             while form.rowCount():
                 form.removeRow(0)
         if status is None:
-            self._row(self._workers, "–", text("status.unknown"))
-            self._row(self._queue, "–", text("status.unknown"))
-            self._row(self._folders, "–", text("status.unknown"))
+            for form in sections:
+                self._row(form, "–", text("status.unknown"))
             return
+        for gpu in status.gpus:
+            self._row(self._gpus, gpu.name, gpu_text(gpu))
+        if not status.gpus:
+            self._row(self._gpus, "–", text("gpu.none"))
         for worker in status.workers:
             role = text("worker.engine" if worker.role == "engine" else "worker.inspect")
-            memory = "" if worker.rss is None else f"{worker.rss / 2**20:.0f} MB"
-            job = "" if worker.job_id is None else text("worker.job", id=worker.job_id)
-            words = "   ".join(part for part in (worker.state, job, memory) if part)
-            self._row(self._workers, f"{role} ({worker.pid})", words)
+            self._row(self._workers, f"{role} ({worker.pid})", worker_text(worker))
         if not status.workers:
             self._row(self._workers, "–", text("worker.none"))
         for state, count in status.jobs.items():
             self._row(self._queue, text(JOB_STATE_KEYS[JobState(state)]), str(count))
         for key, folder in (("status.data", status.data), ("status.logs", status.logs)):
             self._row(self._folders, text(key), folder)
-        self._row(self._folders, text("status.free"), _free_space(Path(status.data)))
+        free = self._free_bytes
+        is_known = free is not None
+        words = text("status.gigabytes", n=f"{free / 2**30:.0f}") if is_known else text("status.unknown")
+        self._row(self._folders, text("status.free"), words)
 
     def _row(self, form: QFormLayout, name: str, value: str) -> None:
         shown = wrapped(value)
@@ -175,8 +221,10 @@ class StatusPage(QWidget):
         QGuiApplication.clipboard().setText("\n\n".join([stamp, *map(describe, found)]))
 
 
-def _free_space(folder: Path) -> str:
+def _read_status(client: Client) -> tuple[StatusReply, int | None]:
+    """Ask on the link's thread, and look at the disk there, too: it may be slow."""
+    status = client.status()
     try:
-        return text("status.gigabytes", n=f"{shutil.disk_usage(folder).free / 2**30:.0f}")
+        return status, shutil.disk_usage(Path(status.data)).free
     except OSError:
-        return text("status.unknown")
+        return status, None
