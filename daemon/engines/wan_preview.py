@@ -21,6 +21,7 @@ from wan_engine.shapes import TEMPORAL_STRIDE
 PICTURES = 6  # side by side in one preview
 EVERY = 2  # steps
 _QUALITIES = (85, 60, 30)  # of the JPEG, the first that is small enough
+_FULL_COLOUR = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444  # a latent is a pixel here
 _NAMES = re.compile(r"chunk(\d+)_(?:known|clean_step(\d+))")
 
 
@@ -91,7 +92,8 @@ def _jpeg(sheet_HWC: np.ndarray) -> bytes:
     """Return an RGB picture as a JPEG that an event can hold."""
     data = b""
     for quality in _QUALITIES:
-        _, encoded = cv2.imencode(".jpg", sheet_HWC[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        settings = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _FULL_COLOUR]
+        _, encoded = cv2.imencode(".jpg", sheet_HWC[..., ::-1], settings)
         data = encoded.tobytes()
         if len(data) <= PREVIEW_LIMIT:
             break

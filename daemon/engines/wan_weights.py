@@ -75,6 +75,11 @@ class _Shelf:
         self.clear()
         return self._ceiling_gb
 
+    def forget(self) -> None:
+        """Let go of everything, and of what is known of this machine's memory."""
+        self.clear()
+        self._ceiling_gb = None
+
     def _capped(self, wanted: Wanted) -> Wanted:
         limits = [limit for limit in (wanted.budget_gb, self._ceiling_gb) if limit is not None]
         return replace(wanted, budget_gb=min(limits, default=None))

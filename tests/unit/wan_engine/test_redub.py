@@ -1,6 +1,7 @@
 """The masked re-dub: what is known stays, what is heard moves the mouth when it is heard, runs resume."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -27,6 +28,7 @@ from wan_engine.pipelines.redub import Made, RedubInputs, RedubSettings, redub
 from wan_engine.pipelines.redub_footage import HeldFootage, motion_before
 from wan_engine.pipelines.speech_to_video import SpeechInputs, speech_to_video
 from wan_engine.sampling.control import Control, Progress
+from wan_engine.sampling.experts import Lease
 from wan_engine.sampling.solver import SOLVERS
 from wan_engine.vae.codec import VideoCodec
 
@@ -144,16 +146,32 @@ def test_a_run_resumed_after_any_chunk_gives_the_same_bytes(overlap: int) -> Non
         assert torch.equal(whole(rest), whole(chunks[number:]))
 
 
-def test_a_cancelled_run_ends_at_once() -> None:
+def test_a_cancelled_run_ends_at_once_and_gives_every_network_back() -> None:
     asked: list[Progress] = []
     control = Control(report=asked.append, is_cancelled=lambda: len(asked) > 3)
+    held = 0
+
+    def watched(lease: Lease[Any]) -> Lease[Any]:
+        @contextmanager
+        def lend() -> Iterator[Any]:
+            nonlocal held
+            held += 1
+            try:
+                with lease() as network:
+                    yield network
+            finally:
+                held -= 1
+
+        return lend
+
+    parts = replace(PARTS, transformers=tuple(map(watched, PARTS.transformers)), vae=watched(PARTS.vae))
+    run = redub(
+        parts, make_inputs(make_shot(before=0, count=16, after=0)), sampling(), SHORT, control=control
+    )
     with pytest.raises(Cancelled):
-        list(
-            redub(
-                PARTS, make_inputs(make_shot(before=0, count=16, after=0)), sampling(), SHORT, control=control
-            )
-        )
+        list(run)
     assert len(asked) == 4
+    assert held == 0
 
 
 def listen(footage: HeldFootage, frame: int, **settings: Any) -> Tensor:
