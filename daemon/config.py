@@ -13,6 +13,13 @@ model = "/path"       # folder of Wan2.2-S2V-14B; otherwise looked for in the mo
 memory_gb = 12        # of the GPU, that the engine may use; otherwise all that is free
 draft_lora = "/path"  # a step-distilled LoRA, for drafts in four steps
 
+[provenance]
+enabled = true        # every take carries a signed C2PA manifest; false is noted in the take's sidecar
+embed = true          # inside .mov and .mp4; false: beside the take, as NAME.c2pa
+certificate = "/path" # the studio's own certificate chain, leaf first, and its key, both in PEM
+key = "/path"
+algorithm = "es256"   # of that key
+
 [report]
 notify = true         # a desktop notification when a night's report is written
 command = ["/path/to/program", "argument"]  # run with the report's path as its last argument; no shell
@@ -33,6 +40,7 @@ import msgspec
 from daemon.protocol.errors import RequestError
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,17 @@ class WanConfig:
 
 
 @dataclass(frozen=True)
+class ProvenanceConfig:
+    """Whether and as whom takes are signed."""
+
+    enabled: bool = True
+    embed: bool = True
+    certificate: str | None = None
+    key: str | None = None
+    algorithm: str = "es256"
+
+
+@dataclass(frozen=True)
 class ReportConfig:
     """Who is told of a night's report. Only this file can name a program or an address."""
 
@@ -83,6 +102,7 @@ class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     folders: FoldersConfig = field(default_factory=FoldersConfig)
     wan: WanConfig = field(default_factory=WanConfig)
+    provenance: ProvenanceConfig = field(default_factory=ProvenanceConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     log: LogConfig = field(default_factory=LogConfig)
 
@@ -138,6 +158,17 @@ def _check_values(config: Config, path: Path) -> None:
         raise RequestError(
             "config.invalid",
             f"{path}: `report.webhook` is {config.report.webhook!r}; it must be a web address.",
+        )
+    provenance = config.provenance
+    if (provenance.certificate is None) != (provenance.key is None):
+        raise RequestError(
+            "config.invalid", f"{path}: `provenance.certificate` and `provenance.key` belong together."
+        )
+    if provenance.algorithm not in ALGORITHMS:
+        known = ", ".join(ALGORITHMS)
+        raise RequestError(
+            "config.invalid",
+            f"{path}: `provenance.algorithm` is {provenance.algorithm!r}; it must be one of {known}.",
         )
     if config.log.level not in LOG_LEVELS:
         levels = ", ".join(LOG_LEVELS)

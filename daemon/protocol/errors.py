@@ -144,6 +144,9 @@ ERRORS: dict[str, ErrorKind] = {
         MachineError, "Check the network; or bring the files and use `dubwright models import` or `unpack`."
     ),
     "models.damaged": ErrorKind(MachineError, "Run `dubwright models get TASK`; whole files are kept."),
+    "provenance.certificate": ErrorKind(
+        MachineError, "Correct `provenance` in the settings, or switch it off there."
+    ),
     "daemon.running": ErrorKind(
         MachineError, "Use the daemon that runs, or stop it with `dubwright daemon stop`."
     ),

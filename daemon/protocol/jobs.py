@@ -7,7 +7,7 @@ A spec is strict: a key we do not know is an error, because ignoring it would ma
 import difflib
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -47,6 +47,7 @@ LIMITS: dict[str, tuple[float, float, int]] = {
 """Least and most that a field may be, and what it must be a multiple of."""
 
 PROMPT_LIMIT = 2000  # characters
+ConsentText = Annotated[str, msgspec.Meta(max_length=500)]
 VIDEO_ENDINGS = (".mp4", ".mov", ".mkv")  # of `save_file`
 
 
@@ -77,6 +78,14 @@ MASK_LIMITS: dict[str, tuple[float, float]] = {
 """The least and the most of each, in widths of the face."""
 
 PAINT_LIMITS = {"polygons": 256, "points": 2000}  # polygons of a mask, points of each
+
+
+class Consent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may be re-dubbed, and by whose permission; kept with the takes."""
+
+    who: ConsentText
+    by: ConsentText
+    note: ConsentText = ""  # such as the number of the contract
 
 
 class RedubSpec(
@@ -122,6 +131,7 @@ class RedubSpec(
     codec: Codec | None = None  # None: prores4444 for an overlay, prores422hq for a baked clip
     matte: bool = False  # also write the matte as a clip of its own
     dest: str | None = None  # None: the takes folder of the data directory
+    consent: Consent | None = None
 
 
 class SpeakSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="speak"):
@@ -139,6 +149,7 @@ class SpeakSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fie
     takes: int = 1
     seed: int = 0
     dest: str | None = None  # None: the takes folder of the data directory
+    consent: Consent | None = None
 
 
 class FacesSpec(

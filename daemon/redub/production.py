@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from daemon import __version__
+from daemon.config import load_config
 from daemon.engines.choose import open_engine
 from daemon.engines.engine import Engine, Shot
 from daemon.engines.rewrite.predict import predict_aperture
@@ -21,7 +22,10 @@ from daemon.media.colour import coding_of
 from daemon.media.deliver import OVERLAY_PIXELS, TakeWriter, matte_pixels, open_writer
 from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source
+from daemon.paths import find_paths
 from daemon.protocol.jobs import Take
+from daemon.provenance.seal import parts_of_seal, read_seal, seal
+from daemon.provenance.statement import take_statement
 from daemon.redub.checks import judge, summarise
 from daemon.redub.composite import Patch, bake, blend_crop, keep_out, overlay_planes, place_patch
 from daemon.redub.crop import Area
@@ -79,7 +83,7 @@ def make_take(stage: Stage, number: int) -> Take:
     engine = open_engine(plan.spec)
     checkpoints = Checkpoints(shot.work / f"take{number:02}", fingerprint(plan, engine, shot))
     chunks = render(engine, shot, checkpoints, stage.reporter)
-    deliver(stage, chunks, checkpoints, files, seed)
+    deliver(stage, engine, chunks, checkpoints, files, seed)
     take = check_and_record(stage, engine, chunks, files, number=number, seed=seed)
     checkpoints.clear()
     return take
@@ -113,7 +117,12 @@ def render(engine: Engine, shot: Shot, checkpoints: Checkpoints, reporter: Repor
 
 
 def deliver(
-    stage: Stage, chunks: list[FrameRange], checkpoints: Checkpoints, files: TakeFiles, seed: int
+    stage: Stage,
+    engine: Engine,
+    chunks: list[FrameRange],
+    checkpoints: Checkpoints,
+    files: TakeFiles,
+    seed: int,
 ) -> None:
     """Composite and encode the delivered frames, and bring take and matte to their places."""
     plan, info, reporter = stage.plan, stage.plan.info, stage.reporter
@@ -121,7 +130,7 @@ def deliver(
         return  # encoded by an attempt that died before its checks were done
     reporter.stage("deliver", len(plan.delivered))
     is_overlay = plan.spec.deliver == "overlay"
-    note_unfinished(stage.shot.work, files.media, files.matte)
+    note_unfinished(stage.shot.work, files.media, files.matte, *parts_of_seal(files.media))
     with ExitStack() as undo:
         writer = open_writer(
             files.media,
@@ -149,8 +158,25 @@ def deliver(
         write(stage, patches, writer, matte)
         if matte is not None and files.matte is not None:
             settle(matte.close(), files.matte)
-        settle(writer.close(), files.media)
+        settle(sign(stage, engine, writer.close(), files, seed), files.media)
         undo.pop_all()
+
+
+def sign(stage: Stage, engine: Engine, part: Path, files: TakeFiles, seed: int) -> Path:
+    """Sign a file that is about to get its place; return it. Why one is not signed goes to the job's log."""
+    plan, paths = stage.plan, find_paths()
+    statement = take_statement(
+        plan.spec,
+        engine=engine.name,
+        seed=seed,
+        changed=ranges_where(plan.editable & (stage.shot.region.weight > 0), plan.frames.start),
+        rate=(plan.info.rate.numerator, plan.info.rate.denominator),
+    )
+    settings = load_config(paths.config_file).provenance
+    why_not = seal(part, files.media, statement, config=settings, paths=paths)
+    if why_not is not None:
+        stage.reporter.log(f"{files.media.name} carries no signed manifest. {why_not}")
+    return part
 
 
 def _patches(
@@ -273,11 +299,18 @@ def check_and_record(
                 "size_bytes": Path(plan.spec.source).stat().st_size,
             },
             "crop": {"size": shot.region.size, "speaker": shot.material.track.track_id},
+            "provenance": provenance_of(files.media),
             "chunks": [[chunk.start, chunk.stop] for chunk in chunks],
             "dubwright": __version__,
         },
     )
     return take
+
+
+def provenance_of(media: Path) -> dict[str, Any]:
+    """Return what the sidecar says of a take's manifest, as the library's own reader finds it."""
+    enabled = load_config(find_paths().config_file).provenance.enabled
+    return {"switched_off": not enabled, **read_seal(media)}
 
 
 def check_file(

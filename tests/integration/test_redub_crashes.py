@@ -68,9 +68,13 @@ def files_of(job: Job) -> list[str]:
 
 
 def check_nothing_is_left_over(job: Job) -> None:
-    """There are two takes, each a clip, a matte and a sidecar, and nothing else."""
+    """There are two takes, each a clip with its manifest, a matte and a sidecar, and nothing else."""
     assert [take.take_id for take in job.takes] == [f"{job.job_id}-1", f"{job.job_id}-2"]
-    expected = [name for take in job.takes for name in (take.path, take.matte or "", take.sidecar)]
+    expected = [
+        name
+        for take in job.takes
+        for name in (take.path, f"{take.path}.c2pa", take.matte or "", take.sidecar)
+    ]
     assert files_of(job) == sorted(Path(name).name for name in expected)
 
 
