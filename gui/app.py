@@ -220,12 +220,14 @@ def _language_of(settings: Settings) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the app until its window is closed."""
+    """Run the app until its window is closed; a project named in the arguments is opened."""
     qt = QApplication(list(arguments if arguments is not None else sys.argv))
     qt.setApplicationName("Dubwright")
     app = App(qt)
     app.window.show()
     app.start()
+    for name in qt.arguments()[1:2]:
+        app.open_project(Path(name))
     return qt.exec()
 
 

@@ -5,7 +5,20 @@ from collections.abc import Sequence
 import typer
 from typer.exceptions import TyperException
 
-from daemon.cli import align, doctor, generate, jobs, models, night, redub, service, takes, timeline, wan
+from daemon.cli import (
+    align,
+    companion,
+    doctor,
+    generate,
+    jobs,
+    models,
+    night,
+    redub,
+    service,
+    takes,
+    timeline,
+    wan,
+)
 from daemon.cli.output import is_json, print_error
 from daemon.cli.status import ExitStatus
 from daemon.protocol.errors import DubwrightError, ErrorInfo
@@ -26,6 +39,7 @@ COMMANDS = {
     **jobs.COMMANDS,
     **night.COMMANDS,
     **takes.COMMANDS,
+    **companion.COMMANDS,
     **doctor.COMMANDS,
 }
 GROUPS = {
