@@ -11,6 +11,7 @@ from daemon.cli.output import JsonOption, job_document, print_error, print_json,
 from daemon.cli.specs import (
     CHOICES,
     build_spec,
+    consent_from,
     position,
     position_pair,
     read_boxes,
@@ -109,6 +110,15 @@ def redub(
     matte: Annotated[bool, typer.Option("--matte", help="Write the matte as a clip, too.")] = False,
     dest: Annotated[str | None, typer.Option(metavar="DIR", help="Where takes go.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, make nothing.")] = False,
+    consent_of: Annotated[
+        str | None, typer.Option(metavar="WHO", help="Whose face and voice; kept with the takes.")
+    ] = None,
+    consent_by: Annotated[
+        str | None, typer.Option(metavar="WHO", help="By whose permission; kept with the takes.")
+    ] = None,
+    consent_note: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Such as the number of the contract.")
+    ] = None,
     tonight: TonightOption = False,
     deadline: DeadlineOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the job is queued.")] = False,
@@ -150,6 +160,7 @@ def redub(
             "codec": codec,
             "matte": matte,
             "dest": dest,
+            "consent": consent_from(consent_of, consent_by, consent_note),
         },
     )
     if dry_run:

@@ -53,6 +53,17 @@ def build_spec(kind: str, fields: dict[str, Any]) -> JobSpec:
     return spec_from_builtins(with_absolute_paths({"kind": kind, **given}))
 
 
+def consent_from(who: str | None, by: str | None, note: str | None) -> dict[str, str] | None:
+    """Return the consent note of a job. Raises RequestError `job.invalid` when half of it is missing."""
+    if who is None and by is None and note is None:
+        return None
+    if not who or not by:
+        raise RequestError(
+            "job.invalid", "A consent note needs --consent-of and --consent-by.", hint="Give both."
+        )
+    return {"who": who, "by": by, "note": note or ""}
+
+
 def check_choice(name: str, value: str) -> None:
     """Refuse a word that is not one of the option's. Raises RequestError `job.invalid`."""
     if value in CHOICES[name]:
