@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from installer import desktop, findings, life, plan
+from installer.bundle import write_bundle
 from installer.environment import Environment
 from installer.installation import PARTS, Choices, Installation, describe, read_choices
 from installer.lock import only_installer
@@ -101,7 +102,9 @@ def _add_life(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     uninstall.add_argument("--projects", action="store_true", help="takes, queue and settings, too")
     doctor = commands.add_parser("doctor", help="check this machine, installed or not")
     doctor.set_defaults(run=_doctor)
-    doctor.add_argument("arguments", nargs=argparse.REMAINDER, help="as for `dubwright doctor`")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.add_argument("--bundle", type=Path, metavar="OUT.zip", help="also write a support bundle")
+    doctor.add_argument("--with-paths", action="store_true", help="let the bundle hold paths of your files")
     for command in (install, update, repair, uninstall):
         command.add_argument("--dry-run", action="store_true", help="print the plan and do nothing")
 
@@ -165,16 +168,28 @@ def _uninstall(options: argparse.Namespace, progress: Progress) -> int:
 
 
 def _doctor(options: argparse.Namespace, progress: Progress) -> int:
-    """Run the installed version's doctor; without one, look at the machine alone."""
-    record = read_record(data_folder())
+    """Run the installed version's doctor; where none can run, look at the machine alone."""
+    record, machine = read_record(data_folder()), this_machine()
+    found = list(findings.look(machine))
     if record.version is not None:
         environment = Environment(data_folder() / "versions" / record.version / "environment")
-        if environment.python.exists():
-            return environment.run(["dubwright", "doctor", *options.arguments])
-    found = list(findings.look(this_machine()))
-    as_json = "--json" in options.arguments
-    print(findings.to_json(found) if as_json else findings.as_text(found))
+        said = life.ask_doctor(environment, _doctor_options(options))
+        if said.returncode in (0, InstallError.exit_status) and said.stdout:
+            print(said.stdout, end="")
+            return said.returncode
+        found.insert(0, findings.of_version_that_does_not_run(said.stderr))
+    if options.bundle:
+        write_bundle(options.bundle, machine, found, [], with_paths=options.with_paths)
+    print(findings.to_json(found) if options.json else findings.as_text(found))
     return 0 if all(item.ok for item in found) else InstallError.exit_status
+
+
+def _doctor_options(options: argparse.Namespace) -> list[str]:
+    bundle = ["--bundle", str(options.bundle.absolute())] if options.bundle else []
+    flags = [
+        flag for flag, is_set in (("--json", options.json), ("--with-paths", options.with_paths)) if is_set
+    ]
+    return [*bundle, *flags]
 
 
 def _installed() -> Record:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from installer import editors, service
+from installer.installation import Installation, read_choices
 from installer.machine import Machine
 from installer.record import Record, read_record
 
@@ -59,7 +60,7 @@ def look(machine: Machine) -> Iterator[Finding]:
     """Yield everything that can be found without our own environment."""
     record = read_record(Path(machine.data))
     yield _python()
-    yield _installation(record)
+    yield _installation(machine, record)
     yield from _gpu(machine)
     yield _memory()
     yield from _disk(Path(machine.data))
@@ -99,7 +100,7 @@ def _python() -> Finding:
     return finding("python", is_well, detail, "Dubwright runs on Python 3.11 to 3.13.")
 
 
-def _installation(record: Record) -> Finding:
+def _installation(machine: Machine, record: Record) -> Finding:
     if record.incomplete_file.exists():
         command = record.incomplete_file.read_text(encoding="utf-8")
         hint = f"Run `python3 installer {command}` again: it goes on; or `uninstall`."
@@ -107,8 +108,19 @@ def _installation(record: Record) -> Finding:
     if record.version is None:
         return Finding("installation", "warning", "not installed; run from its folder", INSTALL_HINT)
     missing = [item.path for item in record.files if not os.path.lexists(item.path)]
-    detail = f"missing: {', '.join(missing)}" if missing else f"version {record.version}"
-    return finding("installation", not missing, detail, REPAIR_HINT)
+    if missing:
+        return Finding("installation", "broken", f"missing: {', '.join(missing)}", REPAIR_HINT)
+    source = Path(machine.data) / "versions" / record.version / "source"
+    if Installation(machine, source, read_choices(record.choices), record).version != record.version:
+        hint = "Run `python3 installer repair`, or `update` where the folder it came from has moved on."
+        return Finding("installation", "broken", f"files of {source} were changed", hint)
+    return Finding("installation", "ok", f"version {record.version}")
+
+
+def of_version_that_does_not_run(complaint: str) -> Finding:
+    """Return what is to be said when the installed version's own doctor gives no answer."""
+    reason = (complaint.strip() or "it gives no answer").splitlines()[-1]
+    return Finding("version", "broken", f"the installed version does not run: {reason}", REPAIR_HINT)
 
 
 def _gpu(machine: Machine) -> Iterator[Finding]:

@@ -111,8 +111,8 @@ class Installation:
 
     def _place_steps(self) -> Iterator[Placed]:
         record, machine, choices = self.record, self.machine, self.choices
-        home = type(machine.home)
-        programs, python = home(self.environment.programs), home(self.environment.python)
+        folder, is_windows = machine.data / "versions" / self.version, machine.system == "win32"
+        programs = folder / "environment" / ("Scripts" if is_windows else "bin")
         names = desktop.COMMANDS if choices.has("app") else desktop.COMMANDS[:1]
         yield from desktop.launchers(record, machine, programs, names)
         if choices.has("editors"):
@@ -123,7 +123,8 @@ class Installation:
             yield from desktop.completions(record, machine, self.stage.folder)
         if choices.has("service"):
             file = service.service_file(machine)
-            text = service.service_text(machine, python, home(self.source))
+            python = programs / ("python.exe" if is_windows else "python")
+            text = service.service_text(machine, python, folder / "source")
             yield PlaceFile(record, "Placing the service", file, lambda: text)
             yield service.StartService(record, machine, file)
 

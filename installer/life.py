@@ -4,10 +4,11 @@ import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from installer import service
+from installer.environment import Environment
 from installer.installation import Installation
 from installer.lock import only_installer
 from installer.machine import Machine
@@ -31,12 +32,11 @@ def install(installation: Installation, progress: Progress, *, command: str = "i
     """
     record = installation.record
     with _at_work(record, installation.machine, command, progress):
-        is_new = record.version != installation.version
-        run_steps(installation.build_steps(), progress)
         try:
+            run_steps(installation.build_steps(), progress)
             check(installation, progress)
         except InstallError:
-            if is_new and record.version is not None:
+            if record.version not in (None, installation.version):
                 shutil.rmtree(installation.folder)
                 record.end()
                 progress.say(f"The version in use stays: {record.version}.")
@@ -77,10 +77,7 @@ def put_to_use(installation: Installation, progress: Progress) -> None:
 def check(installation: Installation, progress: Progress) -> None:
     """Have the version's own doctor look at it. Raises InstallError with what it found."""
     progress.begin("Having the doctor look at it")
-    command = [str(installation.environment.programs / "dubwright"), "doctor", "--json"]
-    run = subprocess.run(
-        command, env=installation.environment.variables(), capture_output=True, text=True, check=False
-    )
+    run = ask_doctor(installation.environment, ["--json"])
     try:
         findings = json.loads(run.stdout)["findings"]
     except (ValueError, KeyError):
@@ -91,6 +88,17 @@ def check(installation: Installation, progress: Progress) -> None:
         said = "; ".join(f"{item['name']}: {item['detail']}" for item in broken)
         raise InstallError(f"The doctor found this version broken: {said}.", broken[0]["hint"])
     progress.end()
+
+
+def ask_doctor(environment: Environment, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a version's own doctor; one that cannot even start gives its reason on standard error."""
+    command = [str(environment.programs / "dubwright"), "doctor", *options]
+    try:
+        return subprocess.run(
+            command, env=environment.variables(), capture_output=True, text=True, check=False
+        )
+    except OSError as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))
 
 
 def uninstall(

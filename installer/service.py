@@ -63,8 +63,8 @@ def _systemd(python: PurePath, source: PurePath, home: str | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote for systemd, which expands % and $ and reads backslashes."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    """Quote for systemd, which expands % and reads backslashes; a $ in the program's own path it leaves."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'
 
 
