@@ -18,6 +18,7 @@ from installer.record import NAME
 LOG_BYTES = 2**20
 """Of each log, the end."""
 
+_QUOTED = re.compile(r"""(['"`])(?:/|~|[A-Za-z]:[\\/]|\\\\)[^'"`\n]*\1""")
 _PATH = re.compile(
     r"""(?:(?<![\w./~<])/|\b[A-Za-z]:[\\/]|\\\\)[^\s'"<>|:*?,;)\]}]+(?: [^\s'"<>|:*?,;)\]}/\\]+(?=\.\w))*"""
 )
@@ -66,7 +67,8 @@ class Cleaner:
             return text
         for path, name in sorted(self._own.items(), key=lambda item: -len(item[0])):
             text = text.replace(path, name)
-        text = _PATH.sub("<path>", text.replace(self._home, "~"))
+        text = _QUOTED.sub(r"\1<path>\1", text.replace(self._home, "~"))
+        text = _PATH.sub("<path>", text)
         text = re.sub(r"~[\\/][^\s'\"]+", "<path>", text)
         return re.sub(rf"\b{re.escape(self._user)}\b", "<user>", text) if self._user != "root" else text
 

@@ -1,12 +1,14 @@
 """PyTorch in the build that fits this machine, and a faster attention kernel where one can be had.
 
 uv knows which build fits a driver (`--torch-backend=auto`), and the CPU's where there is none. Where uv
-cannot be had or cannot reach that build, pip takes what its own registry has, or what `--torch-index` names.
+cannot be had or cannot reach that build, pip takes what `--torch-index` names, or its own registry's build
+where that is the right one: for NVIDIA's GPUs on Linux, for the processor on Windows, for both on macOS.
 """
 
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -64,8 +66,10 @@ class InstallTorch:
             pip.forget_half_installed()
         self.environment.begin("torch")
         if self.index:
-            pip.install(["--index-url", self.index, self.requirement], progress)
+            pip.install(["--index-url", self.index, "--no-deps", self.requirement], progress)
+            pip.install([self.requirement], progress)  # what it needs comes from the usual registry
         elif not (self.by_uv and self._install_by_uv(pip, progress)):
+            self._check_registry()
             pip.install([self.requirement], progress)
         self._try_it(progress)
         self.environment.finish("torch", self._fingerprint())
@@ -86,8 +90,18 @@ class InstallTorch:
         for line in (run.stdout + run.stderr).splitlines():
             progress.detail(line)
         if run.returncode:
-            progress.say("  uv could not bring a build for this machine; taking the registry's own")
+            progress.say("  uv could not bring a build for this machine")
         return run.returncode == 0
+
+    def _check_registry(self) -> None:
+        """Refuse gigabytes of a build that this machine cannot use."""
+        is_right = not self.by_uv or sys.platform == "darwin" or (sys.platform == "linux") == bool(self.gpu)
+        if not is_right:
+            wanted = "a build for its GPU" if self.gpu else "the build for processors"
+            raise InstallError(
+                f"PyTorch's own index, which has {wanted}, cannot be reached.",
+                "Name a mirror of it (--torch-index URL), or leave the wan engine out (--without engine).",
+            )
 
     def _try_it(self, progress: Progress) -> None:
         command = [str(self.environment.python), "-c", TORCH_TEST]
@@ -102,6 +116,8 @@ class InstallTorch:
             )
         version, has_gpu = run.stdout.split()
         progress.say(f"  PyTorch {version}, {'on the GPU' if has_gpu == 'True' else 'on the processor'}")
+        if self.gpu and has_gpu != "True":
+            progress.say("  it does not see the GPU: update the driver, or choose a build with --torch-index")
 
     def _fingerprint(self) -> str:
         return fingerprint(self.requirement, self.index or "", self.gpu.driver if self.gpu else "no GPU")
