@@ -72,6 +72,7 @@ class Engine(Protocol):
     """
 
     name: str
+    leaves_processor: bool  # works on a GPU or in threads of its own, so that takes can be encoded meanwhile
     notes: list[str]  # sentences for the take's sidecar, such as "no speech in the source, mouth warped"
 
     def prepare(self, shot: Shot, reporter: Reporter) -> list[FrameRange]:

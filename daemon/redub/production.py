@@ -31,6 +31,7 @@ from daemon.redub.composite import Patch, bake, blend_crop, keep_out, overlay_pl
 from daemon.redub.crop import Area
 from daemon.redub.crop_reader import CropReader
 from daemon.redub.likeness import Likeness
+from daemon.redub.meanwhile import Arrivals, deliver_while_painting
 from daemon.redub.measure import Subject, observe
 from daemon.redub.plan import Plan, ranges_where
 from daemon.redub.playback import play
@@ -82,11 +83,35 @@ def make_take(stage: Stage, number: int) -> Take:
     shot = replace(stage.shot, seed=seed)
     engine = open_engine(plan.spec)
     checkpoints = Checkpoints(shot.work / f"take{number:02}", fingerprint(plan, engine, shot))
-    chunks = render(engine, shot, checkpoints, stage.reporter)
-    deliver(stage, engine, chunks, checkpoints, files, seed)
+    chunks = paint_and_deliver(stage, engine, shot, checkpoints, files)
     take = check_and_record(stage, engine, chunks, files, number=number, seed=seed)
     checkpoints.clear()
     return take
+
+
+def paint_and_deliver(
+    stage: Stage, engine: Engine, shot: Shot, checkpoints: Checkpoints, files: TakeFiles
+) -> list[FrameRange]:
+    """Have the engine paint, and composite and encode what it painted; return the chunks.
+
+    Where the engine leaves the processor to others, each chunk is encoded while it paints the next.
+    """
+    chunks = engine.prepare(shot, stage.reporter)
+    if not engine.leaves_processor:
+        render(engine, shot, chunks, checkpoints, stage.reporter)
+        deliver(stage, engine, chunks, checkpoints, files, shot.seed, Arrivals(len(chunks)))
+        return chunks
+
+    def paint(arrived: Callable[[int], None]) -> None:
+        render(engine, shot, chunks, checkpoints, stage.reporter, arrived=arrived)
+
+    def deliver_apart(reporter: Reporter, arrivals: Arrivals) -> None:
+        crops = CropReader(stage.source, shot.region, still=lambda: reporter.frames(0))
+        apart = replace(stage, reporter=reporter, crops=crops)
+        deliver(apart, engine, chunks, checkpoints, files, shot.seed, arrivals)
+
+    deliver_while_painting(paint, deliver_apart, frames=len(stage.plan.delivered), reporter=stage.reporter)
+    return chunks
 
 
 def fingerprint(plan: Plan, engine: Engine, shot: Shot) -> str:
@@ -104,16 +129,23 @@ def fingerprint(plan: Plan, engine: Engine, shot: Shot) -> str:
     return hashlib.sha256(msgspec.json.encode(things)).hexdigest()
 
 
-def render(engine: Engine, shot: Shot, checkpoints: Checkpoints, reporter: Reporter) -> list[FrameRange]:
-    """Have the engine paint every chunk that is not on disk yet; return the chunks."""
-    chunks = engine.prepare(shot, reporter)
+def render(
+    engine: Engine,
+    shot: Shot,
+    chunks: list[FrameRange],
+    checkpoints: Checkpoints,
+    reporter: Reporter,
+    *,
+    arrived: Callable[[int], None] = lambda index: None,
+) -> None:
+    """Have the engine paint every chunk that is not on disk yet, and say of each that it is."""
     reporter.stage("engine", len(shot.frames))
     for index, chunk in enumerate(chunks):
         if checkpoints.load(index) is None:
             crops = np.clip(engine.render(chunk, reporter), 0, 1)
             checkpoints.save(index, np.rint(crops * 65535).astype(np.uint16))
+        arrived(index)
         reporter.frames(chunk.stop - shot.frames.start)
-    return chunks
 
 
 def deliver(
@@ -123,8 +155,9 @@ def deliver(
     checkpoints: Checkpoints,
     files: TakeFiles,
     seed: int,
+    arrivals: Arrivals,
 ) -> None:
-    """Composite and encode the delivered frames, and bring take and matte to their places."""
+    """Composite and encode the delivered frames as they come, and bring take and matte to their places."""
     plan, info, reporter = stage.plan, stage.plan.info, stage.reporter
     if files.media.exists():
         return  # encoded by an attempt that died before its checks were done
@@ -153,7 +186,7 @@ def deliver(
                 pixels=matte_pixels(_MATTE_DEPTH),
             )
             undo.callback(matte.abort)
-        patches = _patches(stage, chunks, checkpoints, seed)
+        patches = _patches(stage, chunks, checkpoints, seed, arrivals)
         write = _write_overlays if is_overlay else _write_baked
         write(stage, patches, writer, matte)
         if matte is not None and files.matte is not None:
@@ -184,10 +217,11 @@ def _patches(
     chunks: list[FrameRange],
     checkpoints: Checkpoints,
     seed: int,
+    arrivals: Arrivals,
 ) -> Iterator[tuple[int, Patch | None]]:
     """Yield what each delivered frame changes; None for a frame that passes through."""
     region, info = stage.shot.region, stage.plan.info
-    inside = iter(_blended(stage, chunks, checkpoints, seed))
+    inside = iter(_blended(stage, chunks, checkpoints, seed, arrivals))
     for frame in stage.plan.delivered:
         patch = None
         if frame in region.frames:
@@ -207,10 +241,12 @@ def _blended(
     chunks: list[FrameRange],
     checkpoints: Checkpoints,
     seed: int,
+    arrivals: Arrivals,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield each frame's crop to show and its alpha."""
     region = stage.shot.region
     for index, chunk in enumerate(chunks):
+        arrivals.wait_for(index)
         painted = checkpoints.load(index)
         assert painted is not None, f"chunk {index} was rendered a moment ago"
         for crop, frame in zip(painted, chunk, strict=True):

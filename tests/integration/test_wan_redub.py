@@ -14,9 +14,10 @@ import pytest
 
 from daemon.cli.status import ExitStatus
 from daemon.paths import find_paths
+from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import JobProgressed
-from tests.studio import Studio, command, open_studio
+from daemon.protocol.messages import PREVIEW_LIMIT, JobPreviewed, JobProgressed
+from tests.studio import Studio, command, open_studio, sidecar_of
 
 pytest.importorskip("torch", reason="the wan engine needs torch (pip install dubwright[engine])")
 
@@ -32,8 +33,10 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     faces = Path(os.environ.get("DUBWRIGHT_FACE_MODELS", models))
     if not faces.is_dir():
         pytest.skip("the face models are not installed (python3 installer install)")
-    with open_studio(tmp_path_factory.mktemp("studio"), faces) as opened:
-        yield opened
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")  # tiny networks: more threads only wait for each other
+        with open_studio(tmp_path_factory.mktemp("studio"), faces) as opened:
+            yield opened
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def take(studio: Studio, model: Path) -> dict[str, Any]:
     """Have a take made from the command line; return it as printed."""
     made = command(
         "redub", SHOT, "--in", FIRST, "--out", STOP, "--voice", VOICE, "--engine", "wan", "--model", model,
-        "--quality", "draft", "--crop", 128, "--deliver", "baked", "--codec", "ffv1", "--dest", studio.folder,
+        "--quality", "draft", "--crop", 64, "--deliver", "baked", "--codec", "ffv1", "--dest", studio.folder,
     )  # fmt: skip
     assert made.status == ExitStatus.BAD_TAKE, made.document  # random networks draw no mouth
     (found,) = made.document["takes"]
@@ -71,13 +74,13 @@ def test_the_command_line_makes_a_take_and_outside_the_mouth_it_is_the_source(ta
     pictures, source = read_pictures(take["path"]), read_pictures(str(SHOT))[FIRST:STOP]
     assert any((new != old).any() for new, old in zip(pictures, source, strict=True))
     notes = json.loads(Path(take["sidecar"]).read_text(encoding="utf-8"))["notes"]
-    assert "Draft: 8 steps, no guidance, made at 128x128 pixels." in notes
+    assert "Draft: 8 steps, no guidance, made at 64x64 pixels." in notes
 
 
 def test_a_killed_worker_costs_nothing_of_the_result(
     studio: Studio, model: Path, take: dict[str, Any]
 ) -> None:
-    given = {"engine": "wan", "model": str(model), "quality": "draft", "crop": 128}
+    given = {"engine": "wan", "model": str(model), "quality": "draft", "crop": 64}
     job = studio.submit(SHOT, VOICE, FIRST, STOP, deliver="baked", codec="ffv1", **given)
     assert isinstance(studio.wait_for(job, "engine"), JobProgressed)
     for worker in studio.client.status().workers:
@@ -89,10 +92,87 @@ def test_a_killed_worker_costs_nothing_of_the_result(
     assert ended.takes[0].checks["sha256"] == take["checks"]["sha256"]
 
 
+def test_the_final_of_a_draft_has_its_seed_crop_and_face_and_is_watched_while_it_is_made(
+    studio: Studio, take: dict[str, Any]
+) -> None:
+    assert (take["quality"], take["seed"]) == ("draft", 0)
+    begun = command("final", take["take_id"], "--no-wait")
+    assert begun.status == ExitStatus.OK, begun.document
+    events = list(studio.client.watch(begun.document["job"]))
+    (final,) = studio.client.job(begun.document["job"]).takes
+    assert (final.quality, final.seed, final.frames) == ("final", 0, take["frames"])
+    ours, drafts = sidecar_of(final), json.loads(Path(take["sidecar"]).read_text(encoding="utf-8"))
+    assert ours["crop"] == drafts["crop"]
+    assert ours["request"]["draft"] == take["take_id"]
+    assert f"The final of draft take {take['take_id']}, with its seed and crop." in ours["notes"]
+    assert "Final: 40 steps, guidance, made at 64x64 pixels." in ours["notes"]
+    previews = [event for event in events if isinstance(event, JobPreviewed)]
+    assert previews
+    assert all(one.picture.startswith(b"\xff\xd8") and len(one.picture) <= PREVIEW_LIMIT for one in previews)
+    assert all(FIRST <= frame < STOP for one in previews for frame in one.frames)
+    refused = command("final", final.take_id)
+    assert "is a final already" in refused.document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("deliver", "codec"),
+    [("overlay", "prores4444"), ("overlay", "exr"), ("baked", "h264")],
+)
+def test_every_delivery_comes_whole_with_its_checks(
+    studio: Studio, model: Path, deliver: str, codec: str
+) -> None:
+    made = studio.take(
+        SHOT, VOICE, FIRST, FIRST + 4, engine="wan", model=str(model), quality="draft", steps=1, crop=64,
+        deliver=deliver, codec=codec, matte=True, handles=2,
+    )  # fmt: skip
+    assert made.frames == 8
+    assert Path(made.path).exists()
+    assert made.matte is not None
+    assert Path(made.matte).exists()
+    assert {"seam_delta_e", "outside_max_difference", "frames_passed_through"} <= made.checks.keys()
+
+
+def test_settings_of_the_sampling_reach_the_model_and_several_chunks_join(
+    studio: Studio, model: Path
+) -> None:
+    """With an overlap and every guidance apart: one more take that is whole, and exact outside the mouth."""
+    made = studio.take(
+        SHOT, VOICE, FIRST, FIRST + 26, engine="wan", model=str(model), steps=2, crop=64, chunk=16, overlap=4,
+        strength=0.8, audio_guidance=3.0, text_guidance=1.5, guidance_until=0.3, deliver="baked",
+        codec="ffv1", mask={"grow": 0.1},
+    )  # fmt: skip
+    assert made.frames == 26
+    assert made.checks["outside_max_difference"] == 0
+    assert len(sidecar_of(made)["chunks"]) > 1
+    assert made.quality == "standard"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"chunk": 18}, "multiple of 4"),
+        ({"overlap": 76}, "it may be 72 at most"),
+        ({"strength": 0.0}, "must be above 0"),
+        ({"guidance_until": 1.5}, "from 0 to 1"),
+        ({"steps": 0}, "from 1 to 100"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused_at_once(
+    studio: Studio, fields: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(RequestError, match=words):
+        studio.submit(SHOT, VOICE, FIRST, STOP, engine="wan", **fields)
+
+
+def test_a_voice_that_is_not_in_the_range_is_refused(studio: Studio, model: Path) -> None:
+    error = studio.error(SHOT, VOICE, FIRST, STOP, engine="wan", model=str(model), voice_at=STOP + 5)
+    assert error.code == "voice.empty"
+
+
 def test_without_weights_the_job_says_what_to_install(studio: Studio, tmp_path: Path) -> None:
     error = studio.error(SHOT, VOICE, FIRST, STOP, engine="wan", model=str(tmp_path / "none"))
     assert error.code == "engine.unavailable"
-    assert "Wan2.2-S2V-14B" in error.message
+    assert "s2v-14B" in error.message
     assert "--engine rewrite" in error.hint
 
 

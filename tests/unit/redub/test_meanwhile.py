@@ -1,0 +1,79 @@
+"""Delivering while painting: chunks in order, and when one side stops so does the other."""
+
+import itertools
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from daemon.redub.meanwhile import Arrivals, deliver_while_painting
+from daemon.redub.progress import Cancelled, Reporter, SilentReporter
+
+CHUNKS = 4
+
+
+class BrokenError(Exception):
+    """Something went wrong."""
+
+
+def run(
+    paint: Callable[[Callable[[int], None]], None], deliver: Callable[[Reporter, Arrivals], None]
+) -> None:
+    deliver_while_painting(paint, deliver, frames=CHUNKS, reporter=SilentReporter())
+
+
+def test_a_chunk_is_delivered_while_the_next_one_is_painted() -> None:
+    delivered: list[int] = []
+    first_is_out = threading.Event()
+
+    def paint(arrived: Callable[[int], None]) -> None:
+        for index in range(CHUNKS):
+            if index == 2:
+                assert first_is_out.wait(60)  # not before: this proves that both run at once
+            arrived(index)
+
+    def deliver(reporter: Reporter, arrivals: Arrivals) -> None:
+        for index in range(CHUNKS):
+            arrivals.wait_for(index)
+            delivered.append(index)
+            first_is_out.set()
+            reporter.frames(index + 1)
+
+    run(paint, deliver)
+    assert delivered == list(range(CHUNKS))
+
+
+def test_a_job_that_is_stopped_stops_the_delivery() -> None:
+    ended = threading.Event()
+
+    def paint(arrived: Callable[[int], None]) -> None:
+        arrived(0)
+        raise Cancelled
+
+    def deliver(reporter: Reporter, arrivals: Arrivals) -> None:
+        try:
+            for index in range(CHUNKS):
+                arrivals.wait_for(index)
+        finally:
+            ended.set()
+
+    with pytest.raises(Cancelled):
+        run(paint, deliver)
+    assert ended.is_set()
+
+
+def test_a_delivery_that_fails_ends_the_painting_at_its_next_chunk() -> None:
+    def paint(arrived: Callable[[int], None]) -> None:
+        for index in itertools.count():  # for ever, if nobody stops it
+            arrived(index)
+
+    def deliver(reporter: Reporter, arrivals: Arrivals) -> None:
+        arrivals.wait_for(0)
+        raise BrokenError
+
+    with pytest.raises(BrokenError):
+        run(paint, deliver)
+
+
+def test_a_take_that_is_there_already_is_not_waited_for() -> None:
+    run(lambda arrived: arrived(0), lambda reporter, arrivals: None)
