@@ -13,6 +13,11 @@ model = "/path"       # folder of Wan2.2-S2V-14B; otherwise looked for in the mo
 memory_gb = 12        # of the GPU, that the engine may use; otherwise all that is free
 draft_lora = "/path"  # a step-distilled LoRA, for drafts in four steps
 
+[limits]
+folders = ["/footage"]  # every path of a job must lie in one of these; otherwise any folder of yours will do
+worker_memory_gb = 48   # a worker that takes more is ended; otherwise 0.9 of this machine's memory
+waiting_jobs = 100000   # that may be on the queue
+
 [provenance]
 enabled = true        # every take carries a signed C2PA manifest; false is noted in the take's sidecar
 embed = true          # inside .mov and .mp4; false: beside the take, as NAME.c2pa
@@ -69,6 +74,15 @@ class WanConfig:
 
 
 @dataclass(frozen=True)
+class LimitsConfig:
+    """What jobs may reach and take."""
+
+    folders: list[str] = field(default_factory=list)
+    worker_memory_gb: float | None = None
+    waiting_jobs: int = 100_000
+
+
+@dataclass(frozen=True)
 class ProvenanceConfig:
     """Whether and as whom takes are signed."""
 
@@ -102,6 +116,7 @@ class Config:
     server: ServerConfig = field(default_factory=ServerConfig)
     folders: FoldersConfig = field(default_factory=FoldersConfig)
     wan: WanConfig = field(default_factory=WanConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     provenance: ProvenanceConfig = field(default_factory=ProvenanceConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -159,6 +174,16 @@ def _check_values(config: Config, path: Path) -> None:
             "config.invalid",
             f"{path}: `report.webhook` is {config.report.webhook!r}; it must be a web address.",
         )
+    memory_gb = config.limits.worker_memory_gb
+    if (memory_gb is not None and not memory_gb > 0) or config.limits.waiting_jobs < 1:
+        raise RequestError(
+            "config.invalid", f"{path}: `limits.worker_memory_gb` and `limits.waiting_jobs` must be above 0."
+        )
+    for folder in config.limits.folders:
+        if not Path(folder).expanduser().is_absolute():
+            raise RequestError(
+                "config.invalid", f"{path}: `limits.folders` has {folder!r}; it must be an absolute path."
+            )
     provenance = config.provenance
     if (provenance.certificate is None) != (provenance.key is None):
         raise RequestError(

@@ -5,11 +5,14 @@ A handler returns the reply's body or raises a DubwrightError, which becomes an 
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
 import daemon
+from daemon.config import LimitsConfig
 from daemon.models.catalog import MODEL_FIELDS, is_task
 from daemon.models.store import Store, free_bytes
 from daemon.paths import Paths
@@ -45,6 +48,7 @@ class Handlers:
         keeper: Keeper,
         *,
         paths: Paths,
+        limits: LimitsConfig,
         endpoint: str,
         stop: Callable[[], None],
     ) -> None:
@@ -52,6 +56,7 @@ class Handlers:
         self._supervisor = supervisor
         self._keeper = keeper
         self._paths = paths
+        self._limits = limits
         self._endpoint = endpoint
         self._stop = stop
         self._started = time.monotonic()
@@ -77,7 +82,10 @@ class Handlers:
     def submit_job(self, request: messages.SubmitJob) -> messages.SubmitJobReply:
         """Check the spec and put it on the queue. Raises RequestError `job.*`, `range.empty`."""
         spec = spec_from_builtins(request.spec)
-        check_paths(spec)
+        check_paths(spec, [*self._limits.folders, str(self._paths.takes)] if self._limits.folders else [])
+        if self._store.is_full(self._limits.waiting_jobs):
+            limit = self._limits.waiting_jobs
+            raise RequestError("queue.full", f"{limit} jobs wait; the settings allow no more.")
         job, is_new = self._store.submit(
             spec,
             key=request.key,
@@ -219,10 +227,17 @@ class Handlers:
         return messages.ShutdownReply(server_pid=os.getpid())
 
     def _problems(self) -> list[ErrorInfo]:
-        aside = self._store.broken
-        if aside is None:
+        broken = self._store.broken
+        if broken is None:
             return []
-        message = f"The queue could not be read; it was set aside as {aside}, and a new one was begun."
+        then = "and a new one was begun"
+        if broken.restored_at is not None:
+            made = datetime.fromtimestamp(broken.restored_at).astimezone().strftime("%Y-%m-%d %H:%M")
+            then = f"and the copy of {made} took its place"
+        message = (
+            f"The queue could not be read; it was set aside as {broken.aside}, {then}, with "
+            f"{broken.salvaged} newer jobs that could still be read. Takes on disk were not touched."
+        )
         return [MachineError("daemon.queue_broken", message).to_info()]
 
     def _unless_there(self, job_id: str, to: JobState, move: Callable[[str], Job]) -> JobReply:
@@ -237,10 +252,13 @@ class Handlers:
         return JobReply(job=job)
 
 
-def check_paths(spec: JobSpec) -> None:
-    """Refuse paths that mean nothing to the daemon, which has a folder of its own. Raises RequestError."""
+def check_paths(spec: JobSpec, folders: Collection[str] = ()) -> None:
+    """Refuse paths that mean nothing to the daemon, or lie in none of `folders`, if there are any.
+
+    Raises RequestError `job.invalid`, `path.forbidden`.
+    """
     if isinstance(spec, ProbeSpec):
-        check_paths(spec.redub)
+        check_paths(spec.redub, folders)
         return
     given = [(name, getattr(spec, name, None)) for name in PATH_FIELDS]
     if isinstance(spec, GenerateSpec):
@@ -252,3 +270,11 @@ def check_paths(spec: JobSpec) -> None:
             raise RequestError("job.invalid", f"`{name}` holds a NUL character, which no path can.")
         if not os.path.isabs(path) and not (name in MODEL_FIELDS and is_task(path)):
             raise RequestError("job.invalid", f"`{name}` is {path!r}; it must be an absolute path.")
+        if folders and not _lies_in(path, folders):
+            raise RequestError("path.forbidden", f"`{name}` is {path!r}, which lies in no allowed folder.")
+
+
+def _lies_in(path: str, folders: Collection[str]) -> bool:
+    """Return whether a path, its links followed, lies in one of `folders`."""
+    real = Path(os.path.realpath(path))
+    return any(real.is_relative_to(os.path.realpath(os.path.expanduser(folder))) for folder in folders)

@@ -42,6 +42,7 @@ from daemon.protocol.codec import (
 )
 from daemon.protocol.errors import DubwrightError, InternalError, MachineError, RequestError
 from daemon.protocol.messages import PROTOCOL_VERSION, REQUESTS, DaemonStopping
+from daemon.queue.copier import Copier
 from daemon.queue.store import JobStore
 from daemon.schedule.keeper import Keeper
 from daemon.worker.supervisor import Supervisor
@@ -68,6 +69,7 @@ class Server:
         self._paths = paths
         self._config = config
         self._stopping = asyncio.Event()
+        self._is_broken = False
         self._replies: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
 
     async def run(self, ready: Callable[[Endpoint], None]) -> None:
@@ -81,7 +83,13 @@ class Server:
             bus = EventBus(events)
             store = self._open_store(bus)
             at_end.callback(store.close)
-            supervisor = Supervisor(store, bus.publish, asyncio.get_running_loop(), paths=self._paths)
+            supervisor = Supervisor(
+                store,
+                bus.publish,
+                asyncio.get_running_loop(),
+                paths=self._paths,
+                memory_gb=self._config.limits.worker_memory_gb,
+            )
             at_end.callback(supervisor.stop)
             keeper = Keeper(
                 store,
@@ -98,12 +106,16 @@ class Server:
                 supervisor,
                 keeper,
                 paths=self._paths,
+                limits=self._config.limits,
                 endpoint=endpoint.requests,
                 stop=self._stopping.set,
             )
             write_endpoint(self._paths.endpoint_file, endpoint)
-            at_end.callback(self._paths.endpoint_file.unlink, missing_ok=True)  # else we would seem killed
+            at_end.callback(self._forget_endpoint)
             self._stop_on_signals()
+            copier = Copier(self._paths.queue_file, asyncio.get_running_loop(), on_broken=self._give_up)
+            copier.start()
+            at_end.callback(copier.stop)
             keeper.start()  # first: what waits for the night must not begin
             supervisor.start()
             ready(endpoint)
@@ -116,11 +128,21 @@ class Server:
         """Open the queue and take back the jobs of a daemon that was killed."""
         store = JobStore(self._paths.queue_file, bus.publish)
         if store.broken is not None:
-            log.error("The queue could not be read; it was set aside as %s.", store.broken)
+            log.error("The queue could not be read; it was set aside as %s.", store.broken.aside)
         taken_back = store.recover()
         if taken_back:
             log.warning("The last daemon was killed; %d jobs go on.", len(taken_back))
         return store
+
+    def _give_up(self) -> None:
+        """End because the queue is broken; whoever needs us starts a daemon anew, which restores it."""
+        log.error("The queue is broken; the daemon ends, and restores it at the next start.")
+        self._is_broken = True
+        self._stopping.set()
+
+    def _forget_endpoint(self) -> None:
+        if not self._is_broken:  # else we are to seem killed, so that clients start another daemon
+            self._paths.endpoint_file.unlink(missing_ok=True)
 
     async def _serve(
         self, handlers: Handlers, bus: EventBus, sockets: tuple[zmq.asyncio.Socket, ...]
@@ -160,6 +182,8 @@ class Server:
         try:
             reply = encode_reply(envelope.type, handlers.answer(decode_request(envelope)), parent=envelope.id)
         except DubwrightError as error:
+            if error.code == "daemon.queue_broken":
+                self._give_up()
             return encode_error(error.to_info(), parent=envelope.id)
         except Exception as error:  # the rim: a slip of ours is an answer, not the end
             log.exception("The request %.40s failed.", envelope.type)

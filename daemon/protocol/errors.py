@@ -87,6 +87,10 @@ ERRORS: dict[str, ErrorKind] = {
     "job.invalid": ErrorKind(RequestError, "Correct the named field."),
     "job.unknown_field": ErrorKind(RequestError, "Correct or remove the field."),
     "job.key_reused": ErrorKind(RequestError, "Use a new idempotency key for a different job."),
+    "path.forbidden": ErrorKind(RequestError, "Use a folder that `limits.folders` of the settings allows."),
+    "queue.full": ErrorKind(
+        RequestError, "Wait until some jobs are done, or set `limits.waiting_jobs` higher in the settings."
+    ),
     "job.not_found": ErrorKind(RequestError, "List the jobs with `dubwright jobs`."),
     "job.wrong_state": ErrorKind(RequestError, "See the job's state with `dubwright jobs`."),
     "job.cancelled": ErrorKind(RequestError, "Start it again with `dubwright retry`."),

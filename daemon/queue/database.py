@@ -5,9 +5,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from daemon.protocol.errors import MachineError
+from daemon.queue.backup import restore, salvage
 
 SCHEMA = Path(__file__).with_name("schema.sql")
 
@@ -19,8 +21,17 @@ SETTINGS = (
 )
 
 
-def open_database(path: Path) -> tuple[sqlite3.Connection, Path | None]:
-    """Open the queue, made or migrated as needed; also return where a broken one was put, or None.
+@dataclass(frozen=True)
+class Breakage:
+    """What became of a queue that could not be read."""
+
+    aside: Path  # where it was put
+    restored_at: float | None  # when the copy was made that took its place; None: there was none
+    salvaged: int  # newer jobs that could still be read
+
+
+def open_database(path: Path) -> tuple[sqlite3.Connection, Breakage | None]:
+    """Open the queue, made or migrated as needed; also return what became of a broken one, or None.
 
     Raises MachineError `daemon.queue_newer`, `disk.full`, `dest.unwritable`.
     """
@@ -31,7 +42,20 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, Path | None]:
         raise storage_error(error, path) from error
     except sqlite3.DatabaseError:
         aside = _set_aside(path)
-    return _connect(path), aside
+    return _replace(path, aside)
+
+
+def _replace(path: Path, aside: Path) -> tuple[sqlite3.Connection, Breakage]:
+    """Put the last good copy in a broken queue's place, or a new one, with what can be read of the broken."""
+    restored_at = restore(path)
+    try:
+        connection = _connect(path)
+    except sqlite3.DatabaseError:  # the copy has suffered, too
+        path.unlink()
+        restored_at, connection = None, _connect(path)
+    with transaction(connection):
+        salvaged = salvage(connection, aside)
+    return connection, Breakage(aside, restored_at, salvaged)
 
 
 def migrations(script: str | None = None) -> list[str]:

@@ -29,7 +29,7 @@ class StaleAttemptError(Exception):
 class Journal:
     """The queue's file, its events and its logs.
 
-    `broken` is where an unreadable queue was set aside when this one was opened, else None.
+    `broken` is what became of an unreadable queue when this one was opened, else None.
     """
 
     def __init__(

@@ -252,6 +252,14 @@ class JobStore(NightJournal, TimingJournal):
         found = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
         return {str(state): found.get(state, 0) for state in JobState}
 
+    def is_full(self, limit: int) -> bool:
+        """Return whether `limit` jobs or more wait."""
+        states = ("queued", "held", "paused")
+        row = self._db.execute(
+            f"SELECT 1 FROM jobs WHERE state IN {states} LIMIT 1 OFFSET ?", (limit - 1,)
+        ).fetchone()
+        return row is not None
+
     def waits(self, role: str, *, at_rest: bool = False) -> bool:
         """Return whether a job waits for a worker of `role`; `at_rest` as for `claim`."""
         return self._db.execute(NEXT_AT_REST if at_rest else NEXT, (role,)).fetchone() is not None

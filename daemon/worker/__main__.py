@@ -5,6 +5,7 @@ import faulthandler
 import signal
 import sys
 
+from daemon.worker.confinement import confine
 from daemon.worker.process import WorkerProcess, take_pipes
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -19,6 +20,7 @@ def die_with_parent() -> None:
 def main() -> None:
     """Run jobs until the server closes our stdin."""
     die_with_parent()
+    confine()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then tells us
     faulthandler.enable()
     orders, reports = take_pipes()

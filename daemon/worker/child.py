@@ -59,6 +59,7 @@ class Child:
         self.eta: JobEta | None = None
         self.stopping: StopKind | None = None
         self.end_reason = ""  # why we killed it
+        self.is_greedy = False  # it was ended because its job took too much memory
         self.is_hung = False  # it was ended because its job made no step
         self.has_used_gpu = False
         self.heard_at = self.renewed_at = self.stepped_at = time.monotonic()
@@ -117,6 +118,13 @@ class Child:
                 rss = psutil.Process(self.pid).memory_info().rss
         job_id = self.claim.job_id if self.claim else None
         return WorkerInfo(pid=self.pid, role=self.role, state=self.state, job_id=job_id, rss=rss)
+
+    def memory(self) -> int:
+        """Return the bytes that are the worker's alone; files it mapped, such as weights, do not count."""
+        with contextlib.suppress(psutil.Error):
+            found = psutil.Process(self.pid).memory_info()
+            return found.rss - getattr(found, "shared", 0)
+        return 0
 
     def epitaph(self, status: int) -> str:
         """Say in a sentence or two how the worker ended."""

@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 from daemon.paths import Paths, find_paths
-from daemon.protocol.errors import ErrorInfo, InternalError
+from daemon.protocol.errors import ErrorInfo, InternalError, MachineError
 from daemon.protocol.jobs import Job, JobState, RedubSpec, SpeakSpec
 from daemon.protocol.messages import Event, WorkerChanged, WorkerInfo
 from daemon.queue.eta import JobEta, Sample, cost_name, fit_costs, frames_of
@@ -47,6 +49,7 @@ SLEEP_GAP_S = 10.0  # a tick this late means that the whole machine slept
 BACKOFF_S = (0.0, 2.0, 10.0, 30.0, 60.0)  # before the next start, after so many that failed in a row
 START_LIMIT = 3  # starts that may fail in a row before a waiting job is told
 
+MEMORY_SHARE = 0.9  # of this machine's, that a worker may take; beyond it others would suffer
 HANG_S = 900.0  # a job that makes no step for so long hangs; loading weights from a slow disk is one step
 HANG_FACTOR = 3.0  # or for so many times what its stage should take as a whole, if that is longer
 
@@ -62,7 +65,8 @@ class Supervisor:
     """The workers of one daemon. Made and used on the loop's thread.
 
     `prewarm_s`: start the engine worker that long after `start`, so that the first job finds it warm; None:
-    not before there is a job.
+    not before there is a job. `memory_gb`: what a worker may take, files it has mapped not counted; None:
+    most of this machine's.
     """
 
     def __init__(
@@ -73,12 +77,14 @@ class Supervisor:
         *,
         paths: Paths | None = None,
         prewarm_s: float | None = 1.0,
+        memory_gb: float | None = None,
     ) -> None:
         self._store = store
         self._publish = publish
         self._loop = loop
         self._paths = paths or find_paths()
         self._prewarm_s = prewarm_s
+        self._memory = memory_gb * 2**30 if memory_gb else MEMORY_SHARE * psutil.virtual_memory().total
         self._children: dict[str, Child] = {}
         self._failed_starts: dict[str, int] = dict.fromkeys(ROLES, 0)
         self._start_after: dict[str, float] = dict.fromkeys(ROLES, 0.0)  # time.monotonic of the next start
@@ -346,6 +352,10 @@ class Supervisor:
         try:
             if stopping is not None:
                 self._end_job(child, STOPPED_STATE[stopping])
+            elif child.is_greedy:  # another try would end the same
+                self._store.log(claim.job_id, why)
+                error = MachineError("memory.full", why).to_info()
+                self._store.move(claim.job_id, JobState.FAILED, attempt=claim.attempt, error=error)
             else:
                 log.warning("Worker %s ended during job %s: %s", child.pid, claim.job_id, why)
                 self._store.lose(claim.job_id, claim.attempt, why, hung=child.is_hung)
@@ -388,6 +398,9 @@ class Supervisor:
         silence_s = now - child.heard_at
         if child.state == "busy" and silence_s > SILENCE_S:
             child.kill(f"It did not answer for {SILENCE_S:.0f} s.")
+        elif child.state == "busy" and child.memory() > self._memory:
+            child.is_greedy = True
+            child.kill(f"Its job took more than {self._memory / 2**30:.1f} GB of memory.")
         elif child.state == "busy" and now - child.stepped_at > _patience_s(child):
             child.is_hung = True
             child.kill(f"Its job made no step for {now - child.stepped_at:.0f} s.")

@@ -194,6 +194,17 @@ def test_a_home_that_cannot_be_made_is_a_clear_error(tmp_path: Path, monkeypatch
     assert code_of(Client.connect) == "home.unwritable"
 
 
+def test_a_broken_queue_is_restored_from_its_last_copy_and_told(client: Client, script: Script) -> None:
+    job_id = client.submit(script("paint"), hold=True).job_id
+    client.shutdown()
+    find_paths().queue_file.write_bytes(b"this is no database" * 100)
+    with Client.connect() as again:
+        [problem] = again.status().problems
+        assert problem.code == "daemon.queue_broken"
+        assert "took its place" in problem.message
+        assert [job.job_id for job in again.jobs()] == [job_id]
+
+
 def test_a_broken_queue_is_set_aside_and_told(quiet_home: Path) -> None:
     paths = find_paths()
     paths.make()

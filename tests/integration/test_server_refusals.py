@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,7 +15,7 @@ from daemon.channel import Channel, ChannelClosedError
 from daemon.client import Client
 from daemon.connection import Endpoint, Keys, load_keys, make_keys, read_endpoint, secure_client
 from daemon.protocol import codec
-from daemon.protocol.errors import MachineError
+from daemon.protocol.errors import MachineError, RequestError
 
 FLOOD = 2_000
 HOSTILE = st.binary(max_size=300) | st.builds(
@@ -136,3 +137,32 @@ def test_a_control_request_passes_a_queue_of_long_ones(client: Client, dealer: "
     while b"cancelled" not in dealer.recv():
         answered_before += 1
     assert answered_before < FLOOD - 1
+
+
+def test_paths_outside_the_allowed_folders_are_refused_also_through_a_link(
+    quiet_home: Path, tmp_path: Path
+) -> None:
+    footage, elsewhere = tmp_path / "footage", tmp_path / "elsewhere"
+    for folder in (footage, elsewhere):
+        folder.mkdir()
+    (footage / "link").symlink_to(elsewhere)
+    config = quiet_home / "config" / "config.toml"
+    config.parent.mkdir()
+    config.write_text(f'[limits]\nfolders = ["{footage}"]\nwaiting_jobs = 2\n')
+    spec = {"source": str(footage / "a.mov"), "voice": str(footage / "b.wav"), "in": 0, "out": 9}
+    with Client.connect(name="test") as client:
+        for field, path in (
+            ("source", elsewhere / "a.mov"),
+            ("voice", footage / "link" / "b.wav"),
+            ("dest", footage / ".." / "elsewhere"),
+            ("model", elsewhere),
+        ):
+            with pytest.raises(RequestError) as caught:
+                client.submit({**spec, field: str(path)}, hold=True)
+            assert caught.value.code == "path.forbidden"
+            assert f"`{field}`" in caught.value.message
+        for _ in range(2):
+            client.submit({**spec, "dest": str(footage / "takes")}, hold=True)
+        with pytest.raises(RequestError) as caught:
+            client.submit(spec, hold=True)
+        assert caught.value.code == "queue.full"

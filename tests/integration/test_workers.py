@@ -365,3 +365,35 @@ def lives(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_a_worker_that_takes_too_much_memory_is_ended_and_its_job_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "TICK_S", 0.1)
+    monkeypatch.setattr(supervisor_module, "MEMORY_SHARE", 1e-6)
+
+    async def scene(daemon: FakeDaemon) -> None:
+        job, _ = daemon.store.submit(script("loop", tmp_path))
+        daemon.supervisor.poke()
+        await daemon.until_state(job.job_id, JobState.FAILED)
+        failed = daemon.store.get(job.job_id)
+        assert failed.error is not None
+        assert (failed.error.code, failed.attempts) == ("memory.full", 1)
+
+    play(scene)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_worker_can_gain_no_rights_and_leaves_no_core(tmp_path: Path) -> None:
+    async def scene(daemon: FakeDaemon) -> None:
+        job, _ = daemon.store.submit(script("loop", tmp_path))
+        daemon.supervisor.poke()
+        await daemon.until_progress(job.job_id)
+        process = Path(f"/proc/{daemon.pid()}")
+        assert "NoNewPrivs:\t1" in (process / "status").read_text()
+        limits = (process / "limits").read_text()
+        assert "Max core file size        0                    0" in limits
+        assert "Max open files            1024                 1024" in limits
+
+    play(scene)

@@ -1,5 +1,6 @@
 """The queue's file: versions, migrations, and what happens to a broken one."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pytest
 from daemon.protocol.errors import MachineError
 from daemon.protocol.jobs import RedubSpec
 from daemon.queue import database
+from daemon.queue.backup import backup_path, make_backup
+from daemon.queue.copier import Copier
 from daemon.queue.store import JobStore
 
 SPEC = RedubSpec(source="a.mov", voice="b.wav", in_=0, out=10)
@@ -80,13 +83,79 @@ def test_broken_queue_is_set_aside_and_a_new_one_made(tmp_path: Path, damage: st
     path.write_bytes(content)
     store = JobStore(path)
     assert store.broken is not None
-    assert store.broken.read_bytes() == content
-    assert store.list() == []
+    assert store.broken.aside.read_bytes() == content
+    left = 0 if damage == "no database" else 200  # the torn page held none of the jobs' rows
+    assert (store.broken.restored_at, store.broken.salvaged, len(store.list())) == (None, left, left)
     store.submit(SPEC)
     store.close()
     again = JobStore(path)
-    assert (again.broken, len(again.list())) == (None, 1)
+    assert (again.broken, len(again.list())) == (None, left + 1)
     again.close()
+
+
+@pytest.mark.parametrize("damage", [b"not a database at all" * 500, b""])
+def test_the_last_good_copy_takes_a_broken_queues_place(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "queue.sqlite"
+    store = JobStore(path)
+    kept, _ = store.submit(SPEC, key="kept")
+    store.log(kept.job_id, "It was here.")
+    make_backup(path)
+    store.close()
+    path.write_bytes(damage or path.read_bytes()[:2000])
+    store = JobStore(path)
+    assert store.broken is not None
+    assert store.broken.restored_at is not None
+    assert [job.job_id for job in store.list()] == [kept.job_id]
+    assert store.job_log(kept.job_id)[0].sentence == "It was here."
+    assert store.submit(SPEC, key="kept")[1] is False
+    store.close()
+
+
+def test_jobs_newer_than_the_copy_are_read_from_the_broken_file(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite"
+    store = JobStore(path)
+    old, _ = store.submit(SPEC)
+    make_backup(path)
+    newer = [store.submit(SPEC)[0].job_id for _ in range(50)]
+    store._db.execute("CREATE TABLE victim AS SELECT * FROM jobs")
+    page = store._db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'victim'").fetchone()[0]
+    size = store._db.execute("PRAGMA page_size").fetchone()[0]
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xa5" * size
+    path.write_bytes(content)
+    store = JobStore(path)
+    assert store.broken is not None
+    assert store.broken.salvaged == 50
+    assert {job.job_id for job in store.list()} == {old.job_id, *newer}
+    store.close()
+
+
+def test_a_copy_is_made_when_something_changed_and_damage_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite"
+    store = JobStore(path)
+    store.submit(SPEC)
+    told: list[bool] = []
+
+    async def copy() -> None:
+        copier = Copier(path, asyncio.get_running_loop(), on_broken=lambda: told.append(True))
+        copier.copy()
+        made = backup_path(path).stat()
+        copier.copy()
+        assert backup_path(path).stat() == made
+        store.submit(SPEC)
+        copier.copy()
+        assert backup_path(path).stat() != made
+        good = backup_path(path).read_bytes()
+        store.close()
+        path.write_bytes(b"not a database at all" * 500)
+        copier.copy()
+        await asyncio.sleep(0)
+        assert backup_path(path).read_bytes() == good
+        copier.stop()
+
+    asyncio.run(copy())
+    assert told == [True]
 
 
 def test_full_disk_is_said_as_such_and_loses_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,87 @@
+"""Copies of the queue's file: made while it is used, and put in its place when it turns out to be broken.
+
+A copy is checked before it takes the last one's place. After a restore, jobs newer than the copy are taken
+from the broken file row by row, as far as they can be read: finished takes are on disk anyway, and a job that
+is run again finds its own and makes nothing twice.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+TABLES = ("jobs", "takes", "job_log")
+"""What is taken from a broken file, in an order in which no row refers to one that is missing."""
+
+
+def backup_path(queue: Path) -> Path:
+    """Return where the last good copy of a queue lies."""
+    return queue.with_name(f"{queue.stem}.backup{queue.suffix}")
+
+
+def make_backup(queue: Path) -> None:
+    """Copy the queue as it is now. For any thread. Raises sqlite3.DatabaseError if it is broken, OSError."""
+    final = backup_path(queue)
+    part = final.with_name(f"{final.name}.part")
+    part.unlink(missing_ok=True)
+    with (
+        contextlib.closing(sqlite3.connect(queue, timeout=10)) as source,
+        contextlib.closing(sqlite3.connect(part)) as copy,
+    ):
+        source.backup(copy, pages=256, sleep=0.01)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file, with no journal beside it
+        found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+    part.chmod(0o600)
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(part, final)
+
+
+def restore(queue: Path) -> float | None:
+    """Put the last good copy in the queue's place; return when it was made, or None when there is none."""
+    copy = backup_path(queue)
+    if not copy.exists():
+        return None
+    part = queue.with_name(f"{queue.name}.part")
+    shutil.copyfile(copy, part)
+    part.chmod(0o600)
+    os.replace(part, queue)
+    return copy.stat().st_mtime
+
+
+def salvage(connection: sqlite3.Connection, broken: Path) -> int:
+    """Add the jobs that only the broken file has, with their takes and logs; return how many there are."""
+    found = 0
+    known = {row[0] for row in connection.execute("SELECT job_id FROM jobs")}
+    for table in TABLES:
+        for row in _readable(broken, table):
+            if row["job_id"] in known:
+                continue
+            names = [name for name in row if name != "number" or table == "takes"]
+            marks = ", ".join("?" * len(names))
+            with contextlib.suppress(sqlite3.DatabaseError):  # a row that makes no sense here
+                connection.execute(
+                    f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",
+                    [row[name] for name in names],
+                )
+                found += table == "jobs"
+    return found
+
+
+def _readable(broken: Path, table: str) -> Iterator[dict[str, object]]:
+    """Yield the rows of a table that can be read, newest first, until one cannot."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{broken.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            order = "job_id" if table == "job_log" else "rowid"
+            for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order} DESC"):
+                yield dict(row)
+    except sqlite3.Error as error:
+        log.warning("Of %s in %s no more can be read: %s.", table, broken, error)
