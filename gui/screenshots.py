@@ -26,7 +26,7 @@ from gui.views.viewer import Mode
 
 SIZES = ((1600, 1000), (1280, 720))
 THEMES: tuple[Theme, ...] = ("dark", "light", "contrast")
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 _PAGES = ((SHOTS, "shots"), (TAKES, "takes"), (QUEUE, "queue"), (BATCH, "batch"), (STATUS, "status"))
 _DEMO = Path(daemon.__file__).parent / "demo"
 
@@ -60,7 +60,7 @@ class Photographer:
     """An app with content, and a folder for its pictures."""
 
     def __init__(self, qt: QApplication, folder: Path, scratch: Path, language: Language) -> None:
-        self._qt, self._folder = qt, folder
+        self._qt, self._folder, self._scratch = qt, folder, scratch
         self.app = App(qt, language=language)
         self.app.settings.project = ""
         self.app.project.path = scratch / f"Evening news{SUFFIX}"
@@ -83,6 +83,7 @@ class Photographer:
         app.shots_page.find_faces.click()
         self.wait(lambda: app.shots_page.has_faces)
         app.project.change_shot(shot.shot_id, face=app.shots_page.first_face())
+        self._fill_batch(clip.resolve(), voice.resolve())
         self._queue_some(app.shots_page.shot.to_spec() if app.shots_page.shot else None)
 
     def take_all(self, suffix: str) -> None:
@@ -113,6 +114,17 @@ class Photographer:
             if time.monotonic() - began > PATIENCE_S:
                 raise TimeoutError("the app did not get there")
 
+    def _fill_batch(self, clip: Path, voice: Path) -> None:
+        """Read a list of shots, two of which need mending."""
+        rows = [(clip, voice, 0, 100, 2), (clip, voice, 100, 220, 3), (clip, voice, "01:00:02:00", 180, 1)]
+        rows += [(clip, voice, 0, 100_000, 1), (clip, clip.with_name("missing.wav"), 0, 50, 1)]
+        lines = [",".join(map(str, row)) for row in [("clip", "voice", "in", "out", "takes"), *rows]]
+        path = self._scratch / "night.csv"
+        path.write_text("\n".join(lines), encoding="utf-8")
+        self.app.batch_page.take_in(path)
+        self.wait(lambda: self.app.batch_page.rows.rowCount() == len(rows))
+        self.wait(lambda: self.app.batch_page.rows.counts()["checking"] == 0)
+
     def _queue_some(self, spec: RedubSpec | None) -> None:
         """Have one job run and a few wait, so that the page shows both."""
         assert spec is not None
@@ -120,8 +132,9 @@ class Photographer:
         waiting = sum(1 for job in self.app.jobs.jobs() if job.state == "held")
         for _ in range(waiting, 3):
             self.app.link.ask(lambda client: client.submit(spec, hold=True), failed=_complain)
+        self.app.link.ask(lambda client: client.submit(spec, tonight=True), failed=_complain)
         self.wait(lambda: sum(1 for job in self.app.jobs.jobs() if job.state == "held") >= 3)
-        self.wait(lambda: all(job.state != "queued" for job in self.app.jobs.jobs()), at_least_s=1.0)
+        self.wait(lambda: any(job.state == "running" for job in self.app.jobs.jobs()), at_least_s=1.0)
 
     def _save(self, name: str) -> None:
         self.wait(lambda: True, at_least_s=0.6)

@@ -236,7 +236,7 @@ class Player(QObject):
             if kept is not None and kept.path == track.path and not kept.error:
                 self.decoders[name] = old.pop(name)
                 continue
-            decoder = Decoder(track.path, self)
+            decoder = Decoder(track.path)
             decoder.limit_width(self._max_width)
             decoder.ready.connect(self._on_ready)
             decoder.opened.connect(lambda name=name: self.opened.emit(name))
@@ -244,7 +244,6 @@ class Player(QObject):
             self.decoders[name] = decoder
         for decoder in old.values():
             decoder.close()
-            decoder.deleteLater()
 
     def _on_ready(self, frame: int) -> None:
         if any(frame == self.position + track.offset for track in self.tracks.values()):

@@ -144,8 +144,9 @@ class SoundOutput(QObject):
         sink = self._open_sink() if len(samples) else None
         if sink is None:
             return False
-        self._tape = Tape(samples, self)
-        self._tape.open(QIODevice.OpenModeFlag.ReadOnly)
+        self._tape = Tape(samples)
+        # A buffer of its own would take more than is heard, and the picture would lead by it.
+        self._tape.open(QIODevice.OpenModeFlag.ReadOnly | QIODevice.OpenModeFlag.Unbuffered)
         self._sink = sink
         sink.setVolume(self._volume)
         sink.start(self._tape)
@@ -168,21 +169,18 @@ class SoundOutput(QObject):
         """Be silent."""
         if self._sink is not None:
             self._sink.stop()
-            if isinstance(self._sink, QObject):
-                self._sink.deleteLater()
             self._sink = None
         if self._tape is not None:
             self._tape.close()
-            self._tape.deleteLater()
             self._tape = None
 
 
 class Tape(QIODevice):
     """The samples as the device reads them; silence after their end, so that the clock goes on."""
 
-    def __init__(self, samples: np.ndarray, parent: QObject) -> None:
+    def __init__(self, samples: np.ndarray) -> None:
         """samples: (n, 2) int16. They are read where they lie: minutes of sound are not copied."""
-        super().__init__(parent)
+        super().__init__()
         self._data = memoryview(np.ascontiguousarray(samples).data).cast("B")
         self.given = 0
 
