@@ -31,7 +31,7 @@ class Resolve:
     def __init__(self, resolve: Any) -> None:
         self._resolve = resolve
         self.can: Capabilities = probe(resolve)
-        self._end_is_inclusive = self.can.version[:1] < (19,) and bool(self.can.version)
+        self.end_is_inclusive = self.can.version[:1] < (19,) and bool(self.can.version)
 
     def timeline(self) -> Timeline:
         """Read the open timeline."""
@@ -52,6 +52,13 @@ class Resolve:
             start=int(timeline.GetStartFrame()),
             drop=drop,
         )
+
+    def is_there(self) -> bool:
+        """Say whether Resolve still answers."""
+        try:
+            return bool(self._resolve.GetProductName())
+        except PluginError:
+            return False
 
     def selection(self) -> list[str]:
         """Return the ids of the selected shots, or of the one under the playhead where none is known."""
@@ -141,7 +148,7 @@ class Resolve:
     ) -> None:
         """Append; if what lies there is a frame too long or short, once more with the other end."""
         for _ in range(2):
-            end = placement.trim + placement.frames - (1 if self._end_is_inclusive else 0)
+            end = placement.trim + placement.frames - (1 if self.end_is_inclusive else 0)
             request = {
                 "mediaPoolItem": media,
                 "startFrame": placement.trim,
@@ -164,14 +171,14 @@ class Resolve:
             timeline.DeleteClips([item], False)
             if abs(off) != 1:
                 break
-            self._end_is_inclusive = off > 0
+            self.end_is_inclusive = off > 0
         raise PluginError("place.mismatch", "Resolve changed the take's length; it was taken off again.")
 
     def _add_take(self, timeline: Any, media: Any, placement: Placement) -> None:
         item = _item_by_id(timeline, placement.clip_id)
         if item is None:
             raise PluginError("clip.none", "The shot is no longer on the timeline.", "Select it again.")
-        last = placement.trim + placement.frames - (1 if self._end_is_inclusive else 0)
+        last = placement.trim + placement.frames - (1 if self.end_is_inclusive else 0)
         before = int(item.GetTakesCount())
         item.AddTake(media, placement.trim, last)
         count = int(item.GetTakesCount())
@@ -190,7 +197,7 @@ class Resolve:
 
     def _mark(self, timeline: Any, placement: Placement) -> None:
         """Tag with a marker whose custom data names the job; its frame counts from the timeline's start."""
-        data = _custom_data(placement)
+        data = custom_data(placement)
         frame = placement.start - int(timeline.GetStartFrame())
         timeline.DeleteMarkerByCustomData(data)
         for shift in range(8):  # one marker a frame; another's is left alone
@@ -294,7 +301,8 @@ def _item_by_id(timeline: Any, clip_id: str) -> Any:
     return None
 
 
-def _custom_data(placement: Placement) -> str:
+def custom_data(placement: Placement) -> str:
+    """Return what a take's marker says: the job, and which clip on the timeline is meant."""
     return "\n".join(
         (
             "dubwright",

@@ -44,7 +44,7 @@ def _window(host: Resolve, session: Session) -> Any:
     except ImportError as error:
         raise PluginError(
             "window.none",
-            "The Python that Resolve uses has no tkinter.",
+            "The Python that runs this has no tkinter.",
             "Use python.org's Python, or install python3-tk; or `dubwright timeline` with an exported OTIO.",
         ) from error
     return Window(host, session)

@@ -48,7 +48,10 @@ def has(thing: Any, name: str) -> bool:
 
 def current_project(resolve: Any) -> Any:
     """Return the open project. Raises PluginError `timeline.none`."""
-    project = resolve.GetProjectManager().GetCurrentProject()
+    manager = resolve.GetProjectManager()
+    if manager is None:
+        raise PluginError("host.none", "DaVinci Resolve does not answer.", "Close the dialogue it shows.")
+    project = manager.GetCurrentProject()
     if project is None:
         raise PluginError("timeline.none", "No project is open in Resolve.")
     return project

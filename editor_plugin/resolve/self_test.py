@@ -15,8 +15,8 @@ from typing import Any
 from ..shared.actions import verify
 from ..shared.problems import PluginError
 from ..shared.timeline import PICTURE, Clip, Placement
-from .adapter import Resolve
-from .probe import current_project
+from .adapter import TRACK, Resolve, custom_data
+from .probe import current_project, current_timeline
 
 TAG = "self-test"
 SCRATCH = "Dubwright self-test"
@@ -27,10 +27,13 @@ def run(resolve: Any, report_file: Path) -> dict[str, Any]:
     report: dict[str, Any] = {"steps": [], "passed": False}
     try:
         host = Resolve(resolve)
-        can = host.can
+        can, timeline = host.can, host.timeline()
         report.update(product=can.product, version=list(can.version), has_selection=can.has_selection)
+        report.update(rate=str(timeline.rate), drop=timeline.drop, first_frame=timeline.start)
         shot = _shot(host)
         report["properties"] = _properties(resolve)
+        report["chosen"] = len(host.selection())
+        report["marks"] = host.marks()
     except PluginError as error:
         report["steps"].append({"step": "read the timeline", "problem": str(error)})
         return _write(report, report_file)
@@ -41,7 +44,8 @@ def run(resolve: Any, report_file: Path) -> dict[str, Any]:
         if not scratch or not project.SetCurrentTimeline(scratch):
             report["steps"].append({"step": "make a timeline", "problem": "Resolve did not make one"})
         else:
-            report["steps"] += _try_everything(host, shot)
+            report["steps"] += Trial(resolve, host, shot).run()
+            report["end_is_inclusive"] = host.end_is_inclusive
     finally:
         project.SetCurrentTimeline(opened)
         if scratch:
@@ -50,37 +54,79 @@ def run(resolve: Any, report_file: Path) -> dict[str, Any]:
     return _write(report, report_file)
 
 
-def _try_everything(host: Resolve, shot: Clip) -> list[dict[str, str]]:
-    start = host.timeline().start + 10
-    length = min(shot.frames - 2, 48)
-    part = Placement(TAG, shot.path, start, start + length, above=1, take_id=TAG, trim=1)
-    steps: list[tuple[str, Callable[[], None]]] = [
-        ("place a take", lambda: _place(host, part)),
-        ("place it again after removing", lambda: _place(host, part)),
-        ("place picture and sound", lambda: _place(host, replace(part, sound_path=shot.path))),
-        (
-            "place an hour later",
-            lambda: _place(host, replace(part, start=start + 90000, stop=start + 90000 + length)),
-        ),
-    ]
-    said = []
-    for name, action in steps:
+class Trial:
+    """The steps on the scratch timeline."""
+
+    def __init__(self, resolve: Any, host: Resolve, shot: Clip) -> None:
+        self._resolve, self._host = resolve, host
+        start = host.timeline().start + 10
+        length = min(shot.frames - 2, 48)
+        self._part = Placement(TAG, shot.path, start, start + length, above=1, take_id=TAG, trim=1)
+
+    def run(self) -> list[dict[str, str]]:
+        """Carry out each step, clean up after it, and say what was wrong."""
+        part, hour = self._part, 90000
+        later = replace(part, start=part.start + hour, stop=part.stop + hour)
+        steps: list[tuple[str, Callable[[], None]]] = [
+            ("place a take", lambda: self._place(part)),
+            ("place it again after removing", lambda: self._place(part)),
+            ("place picture and sound", lambda: self._place(replace(part, sound_path=part.path))),
+            ("place an hour later", lambda: self._place(later)),
+            ("place on a locked track", self._place_on_locked),
+            ("a second take over the first", self._place_over),
+            ("show another take", self._show_another),
+            ("a take in the shot's own selector", self._select_take),
+        ]
+        return [{"step": name, "problem": self._try(action)} for name, action in steps]
+
+    def _try(self, action: Callable[[], None]) -> str:
         problem = ""
         try:
             action()
         except PluginError as error:
             problem = str(error)
         finally:
-            host.remove(TAG)
-        left = len(host.timeline().placed(TAG))
-        problem = problem or (f"{left} clips were left behind" if left else "")
-        said.append({"step": name, "problem": problem})
-    return said
+            for tag in (TAG, f"{TAG} 2"):
+                self._host.remove(tag)
+        left = len(self._host.timeline().clips)
+        return problem or (f"{left} clips were left behind" if left else "")
 
+    def _place(self, placement: Placement) -> None:
+        self._host.place(placement)
+        verify(self._host.timeline(), placement)
 
-def _place(host: Resolve, placement: Placement) -> None:
-    host.place(placement)
-    verify(host.timeline(), placement)
+    def _place_on_locked(self) -> None:
+        timeline = current_timeline(self._resolve)
+        tracks = range(1, int(timeline.GetTrackCount("video")) + 1)
+        (track, *_) = [one for one in tracks if timeline.GetTrackName("video", one) == TRACK]
+        timeline.SetTrackLock("video", track, True)
+        try:
+            self._place(self._part)
+            if not timeline.GetIsTrackLocked("video", track):
+                raise PluginError("place.failed", "The track was not locked again.")
+        finally:
+            timeline.SetTrackLock("video", track, False)
+
+    def _place_over(self) -> None:
+        self._place(self._part)
+        start, stop = self._part.start + 5, self._part.stop + 5
+        self._place(replace(self._part, tag=f"{TAG} 2", start=start, stop=stop))
+        tracks = {clip.track for clip in self._host.timeline().clips}
+        if len(tracks) != 2:
+            raise PluginError("place.failed", "The second take did not go to a track of its own.")
+
+    def _show_another(self) -> None:
+        self._place(self._part)
+        other = replace(self._part, trim=2, take_id=f"{TAG} 2")
+        self._host.show_take(other)
+        verify(self._host.timeline(), other)
+
+    def _select_take(self) -> None:
+        """Place the shot, without the marker that would make it ours, and a take of it into its selector."""
+        self._place(self._part)
+        current_timeline(self._resolve).DeleteMarkerByCustomData(custom_data(self._part))
+        (clip,) = self._host.timeline().clips
+        self._place(replace(self._part, clip_id=clip.clip_id, trim=0))
 
 
 def _shot(host: Resolve) -> Clip:
@@ -92,8 +138,7 @@ def _shot(host: Resolve) -> Clip:
 
 def _properties(resolve: Any) -> dict[str, str]:
     """Return what the first clip of the media pool calls its properties: the names are documented nowhere."""
-    timeline = resolve.GetProjectManager().GetCurrentProject().GetCurrentTimeline()
-    for item in timeline.GetItemListInTrack("video", 1) or []:
+    for item in current_timeline(resolve).GetItemListInTrack("video", 1) or []:
         media = item.GetMediaPoolItem()
         if media is not None:
             names = ("File Path", "FPS", "Frames", "Start TC")

@@ -11,9 +11,13 @@ from typing import Any
 from ..shared.actions import Session, Status
 from ..shared.planner import Options
 from ..shared.problems import PluginError
+from ..shared.rates import format_timecode
+from ..shared.timeline import SOUND, Clip, Timeline
 from .adapter import Resolve
 
 TICK_MS = 100
+TICKS_BETWEEN_CHECKS = 50  # of whether Resolve is still there
+FROM_FILE = "From the file"
 
 
 class Window:
@@ -27,9 +31,13 @@ class Window:
         self.root = tkinter.Tk()
         self.root.title("Dubwright")
         self.voice = tkinter.StringVar(self.root)
+        self.voice_clip = tkinter.StringVar(self.root, value=FROM_FILE)
         self.takes = tkinter.IntVar(self.root, value=1)
+        self.handles = tkinter.IntVar(self.root, value=0)
         self.track = tkinter.IntVar(self.root, value=1)
         self.message = tkinter.StringVar(self.root)
+        self._ticks = 0
+        self._voices: dict[str, str] = {}  # what the user reads -> the clip's id
         self._build()
         self.do(lambda: self.message.set(" ".join(session.recover())))
         self._refresh()
@@ -49,14 +57,31 @@ class Window:
             self.message.set(str(error))
 
     def redub(self) -> None:
-        """Re-dub what is selected, or lies under the playhead, with the chosen file."""
-        if not self.voice.get():
-            raise PluginError("voice.none", "No voice is chosen.", "Choose a file.")
+        """Re-dub what is selected, or lies under the playhead, with the chosen clip or file."""
+        voice_id = self._voices.get(self.voice_clip.get())
+        if not voice_id and not self.voice.get():
+            raise PluginError("voice.none", "No voice is chosen.", "Choose a clip or a file.")
         chosen = self._host.selection()
         if not chosen:
             raise PluginError("clip.none", "No shot is selected.", "Put the playhead on one.")
         for clip_id in chosen:
-            self._session.redub_with_file(clip_id, self.voice.get(), self._options(), self._host.marks())
+            if voice_id:
+                self._session.redub_with_strip(clip_id, voice_id, self._options())
+            else:
+                self._session.redub_with_file(clip_id, self.voice.get(), self._options(), self._host.marks())
+
+    def list_voices(self) -> list[str]:
+        """Return what can be chosen as the voice: the file, or a sound that lies under a chosen shot."""
+        timeline = self._host.timeline()
+        chosen = set(self._host.selection())
+        shots = [clip for clip in timeline.clips if clip.clip_id in chosen]
+        under = [
+            voice
+            for voice in timeline.sounds()
+            if any(voice.start < shot.stop and voice.stop > shot.start for shot in shots)
+        ]
+        self._voices = {_describe(voice, timeline): voice.clip_id for voice in under}
+        return [FROM_FILE, *self._voices]
 
     def redub_track(self) -> None:
         """Re-dub every shot over the chosen sound track."""
@@ -64,7 +89,7 @@ class Window:
         self.message.set(" ".join(left_out))
 
     def _options(self) -> Options:
-        return replace(self._base, takes=self.takes.get())
+        return replace(self._base, takes=self.takes.get(), handles=self.handles.get())
 
     def _build(self) -> None:
         frame = ttk.Frame(self.root, padding=8)
@@ -73,10 +98,16 @@ class Window:
         row.pack(fill="x")
         ttk.Entry(row, textvariable=self.voice, width=36).pack(side="left", fill="x", expand=True)
         ttk.Button(row, text="Voice...", command=self._choose_voice).pack(side="left")
+        self.voice_list = ttk.Combobox(frame, textvariable=self.voice_clip, state="readonly")
+        self.voice_list["values"] = [FROM_FILE]
+        self.voice_list["postcommand"] = lambda: self.do(self._show_voices)
+        self.voice_list.pack(fill="x", pady=(4, 0))
         row = ttk.Frame(frame)
         row.pack(fill="x", pady=4)
         ttk.Label(row, text="Takes").pack(side="left")
         ttk.Spinbox(row, from_=1, to=64, width=3, textvariable=self.takes).pack(side="left")
+        ttk.Label(row, text="Handles").pack(side="left", padx=(8, 0))
+        ttk.Spinbox(row, from_=0, to=1000, width=4, textvariable=self.handles).pack(side="left")
         ttk.Button(row, text="Re-dub", command=lambda: self.do(self.redub)).pack(side="left", padx=8)
         ttk.Button(row, text="Re-dub all over track", command=lambda: self.do(self.redub_track)).pack(
             side="left"
@@ -85,6 +116,9 @@ class Window:
         ttk.Label(frame, textvariable=self.message, wraplength=420).pack(fill="x")
         self.listing = ttk.Frame(frame)
         self.listing.pack(fill="both", expand=True)
+
+    def _show_voices(self) -> None:
+        self.voice_list["values"] = self.list_voices()
 
     def _choose_voice(self) -> None:
         self.voice.set(filedialog.askopenfilename(parent=self.root) or self.voice.get())
@@ -126,4 +160,16 @@ class Window:
         if self._session.trouble is not None:
             self.message.set(str(self._session.trouble))
             self._session.trouble = None
+        self._ticks += 1
+        if self._ticks % TICKS_BETWEEN_CHECKS == 0 and not self._host.is_there():
+            self.root.destroy()
+            return
         self.root.after(TICK_MS, self._tick)
+
+
+def _describe(voice: Clip, timeline: Timeline) -> str:
+    """Return how a sound is named in the list: its track, where it begins, its file."""
+    assert voice.kind == SOUND
+    begin = format_timecode(voice.start, timeline.rate, drop=timeline.drop)
+    name = voice.path.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"A{voice.track} {begin} {name}"

@@ -30,19 +30,27 @@ class Quirks:
     first_frame: int = 86400  # of the timeline; absolute positions: issue 164
     rate: str = "24"
     page: str = "edit"
+    hasattr_lies: bool = True  # R2: `hasattr` is true for every name
+    modal_blocks: bool = True  # R2: a Studio call on the free edition opens a dialogue; then nothing answers
+    save_blocks: bool = True  # R2: SaveProject of a project never saved, without a window, never ends
+    start_tc_media: bool = True  # issue 147: source times count from the media's own timecode, frames do not
+    source_start_slips: bool = False  # R2: GetSourceStartFrame can be one off
+    source_frames_unknown: bool = False  # R2: 0 and 0 where Resolve does not tell the source's range
     slip: int = 0  # lengthens every append: no known Resolve does; the adapter must notice all the same
 
 
 class Media:
-    def __init__(self, path: str, frames: int, fps: str) -> None:
-        self.path, self.frames, self.fps = path, frames, fps
+    def __init__(self, path: str, frames: int, quirks: Quirks) -> None:
+        self.path, self.frames, self.fps = path, frames, quirks.rate.split()[0]
+        self.start = "01:00:00:00" if quirks.start_tc_media else "00:00:00:00"
+        self.quirks = quirks
 
     def GetClipProperty(self, name: str) -> str:
         return {
             "File Path": self.path,
             "FPS": self.fps,
             "Frames": str(self.frames),
-            "Start TC": "01:00:00:00",
+            "Start TC": self.start,
         }.get(name, "")
 
 
@@ -68,10 +76,20 @@ class Item:
         return self._now()[1]
 
     def GetSourceStartFrame(self) -> int:
-        return self._now()[1]
+        media, offset, _ = self._now()
+        if media is None or media.quirks.source_frames_unknown:
+            return 0
+        return offset + media.quirks.source_start_slips
 
     def GetSourceEndFrame(self) -> int:
-        return self._now()[1] + int(self.length * self.speed)
+        media, offset, _ = self._now()
+        if media is None or media.quirks.source_frames_unknown:
+            return 0
+        return offset + int(self.length * self.speed)
+
+    def GetSourceStartTime(self) -> float:
+        media, offset, _ = self._now()
+        return offset / 24 + (3600 if media is not None and media.quirks.start_tc_media else 0)
 
     def GetMediaPoolItem(self) -> Media | None:
         return self._now()[0]
@@ -111,10 +129,10 @@ class FakeTimeline:
         self.current: Item | None = None
         self.mark_in_out: dict[str, Any] = {}
         if resolve.quirks.has_selection:
-            self.GetSelectedClips = lambda: self.selected
+            self.GetSelectedClips = lambda: list(self.selected)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("Get"):
+        if name.startswith("Get") and self._resolve.quirks.hasattr_lies:
             return None  # R2: every name "exists"; `hasattr` is always true
         raise AttributeError(name)
 
@@ -230,7 +248,7 @@ class MediaPool:
         return folder.folders[-1]
 
     def ImportMedia(self, items: list[str]) -> list[Media]:
-        made = [Media(path, 10_000, self._resolve.quirks.rate.split()[0]) for path in items]
+        made = [Media(path, 10_000, self._resolve.quirks) for path in items]
         self.current.clips += made
         return made
 
@@ -267,12 +285,13 @@ class FakeResolve:
     def __init__(self, quirks: Quirks | None = None) -> None:
         self.quirks = quirks or Quirks()
         self.page = self.quirks.page
+        self.has_modal = False
         self.timeline = FakeTimeline(self)
         self.pool = MediaPool(self)
 
     def add_shot(self, path: str, start: int, length: int, offset: int = 0, speed: float = 1.0) -> Item:
         """Put a shot on the first picture track, as the user would."""
-        media = Media(path, 1000, self.quirks.rate.split()[0]) if path else None
+        media = Media(path, 1000, self.quirks) if path else None
         item = Item(media, self.quirks.first_frame + start, length, offset, speed)
         self.timeline.tracks["video"][0].append(item)
         return item
@@ -290,8 +309,17 @@ class FakeResolve:
         self.page = pageName
         return True
 
-    def GetProjectManager(self) -> "FakeResolve":
+    def Fusion(self) -> "FakeResolve":
+        """Open, on the free edition, the dialogue that every Studio call opens (its UIManager is one)."""
+        self.has_modal = self.quirks.modal_blocks and "Studio" not in self.quirks.product
         return self
+
+    def SaveProject(self) -> bool:
+        assert not self.quirks.save_blocks, "this call would never end"
+        return True
+
+    def GetProjectManager(self) -> "FakeResolve | None":
+        return None if self.has_modal else self
 
     def GetCurrentProject(self) -> "FakeResolve":
         return self

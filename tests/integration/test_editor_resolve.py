@@ -1,5 +1,6 @@
 """Resolve's menu script and window, over the fake Resolve and the real daemon."""
 
+import gc
 import os
 import runpy
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from editor_plugin.install import install_resolve
 from editor_plugin.install import main as install
 from editor_plugin.resolve.adapter import Resolve
 from editor_plugin.shared.actions import Session
@@ -19,14 +21,14 @@ from editor_plugin.shared.journal import Journal
 from editor_plugin.shared.link import Link
 from editor_plugin.shared.planner import Options
 from editor_plugin.shared.record import find_interpreter
-from tests.fakes.resolve import FakeResolve
+from tests.fakes.resolve import FakeResolve, Item, Media
 
 Script = Callable[[str], dict[str, Any]]
 
 
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Give a screen that nobody sees, or skip."""
+@pytest.fixture(scope="module")
+def screen() -> Iterator[None]:
+    """Give a screen that nobody sees, or skip. One for all: Tk ends the process when its screen goes."""
     pytest.importorskip("tkinter", reason="this Python has no tkinter")
     if shutil.which("Xvfb") is None:
         pytest.skip("Xvfb is not installed")
@@ -37,9 +39,10 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
     )
     os.close(writing)
-    with os.fdopen(reading) as answers:
-        monkeypatch.setenv("DISPLAY", f":{answers.readline().strip()}")
-    yield
+    with os.fdopen(reading) as answers, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", f":{answers.readline().strip()}")
+        yield
+    gc.collect()
     process.terminate()
     process.wait()
 
@@ -56,31 +59,93 @@ def test_the_menu_scripts_are_written_and_say_what_is_missing(
     assert install(["premiere"]) == 2
 
 
+@pytest.fixture(params=["in Resolve's Python", "through Lua"])
+def connect(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[FakeResolve], Resolve]]:
+    """Return what makes a host of a fake: beside it, or by way of the Lua script and a folder."""
+    served: list[Any] = []
+
+    def make(fake: FakeResolve) -> Resolve:
+        if request.param == "in Resolve's Python":
+            return Resolve(fake)
+        pytest.importorskip("lupa", reason="lupa, which brings Lua, is not installed")
+        from tests.fakes.lua import LUAS, Served
+
+        (tmp_path / "exchange").mkdir()
+        script = install_resolve(tmp_path / "Scripts")[2].read_text(encoding="utf-8")
+        served.append(Served(LUAS[1], fake, script, tmp_path / "exchange"))
+        return Resolve(served[0].resolve)
+
+    yield make
+    for one in served:
+        one.close()
+
+
 def test_a_click_in_the_window_brings_a_take(
-    screen: None, client: object, script: Script, tmp_path: Path
+    screen: None,
+    connect: Callable[[FakeResolve], Resolve],
+    client: object,
+    script: Script,
+    tmp_path: Path,
 ) -> None:
-    from editor_plugin.resolve.window import Window
+    from editor_plugin.resolve.window import FROM_FILE, Window
 
     fake = FakeResolve()
     fake.timeline.current = fake.add_shot(os.path.abspath("a.mov"), 40, 30)
     fake.timeline.selected = [fake.timeline.current]
+    for path, start in ((os.path.abspath("paint"), 45), (os.path.abspath("elsewhere"), 900)):
+        voice = Item(Media(path, 100, fake.quirks), fake.quirks.first_frame + start, 20, 0)
+        fake.timeline.tracks["audio"][0].append(voice)
     link = Link([sys.executable, "-E", "-u", "-m", "daemon.bridge"], "resolve")
-    host, options = Resolve(fake), Options(extra={"dest": script("paint")["dest"]})
+    host, options = connect(fake), Options(extra={"dest": script("paint")["dest"]})
     window = Window(host, Session(host, link, Journal(tmp_path / "journal.jsonl")), options)
     window.do(window.redub)
     assert "No voice" in window.message.get()
     window.voice.set(os.path.abspath("paint"))
     _click(window.root, "Re-dub")
-    deadline = time.monotonic() + 30
-    while not [clip for clip in host.timeline().clips if clip.tag]:
-        window.root.update()
-        assert time.monotonic() < deadline, window.message.get()
-    (clip,) = [one for one in host.timeline().clips if one.tag and one.kind == "picture"]
+    (clip,) = _wait_for_takes(window, host, 1)
     assert (clip.start, clip.stop) == (86440, 86470)
     window.root.update()
     _click(window.root, "Remove")
     assert not [one for one in host.timeline().clips if one.tag]
+    file, under = window.list_voices()
+    assert (file, under) == (FROM_FILE, "A1 01:00:01:21 paint")
+    window.voice_clip.set(under)
+    window.handles.set(2)
+    _click(window.root, "Re-dub")
+    (clip,) = _wait_for_takes(window, host, 1)
+    assert (clip.start, clip.stop, clip.source_in) == (86445, 86465, 2)
     window.root.destroy()
+    link.close()
+    del window
+    gc.collect()  # here: Tcl ends the process when another thread, such as Lua's, collects its objects
+
+
+def _wait_for_takes(window: Any, host: Resolve, count: int) -> list[Any]:
+    """Let the window work until so many takes lie on the timeline; return their pictures."""
+    deadline = time.monotonic() + 60
+    while True:
+        window.root.update()
+        found = [clip for clip in host.timeline().clips if clip.tag and clip.kind == "picture"]
+        if len(found) == count:
+            return found
+        assert time.monotonic() < deadline, window.message.get()
+
+
+def test_the_window_closes_with_resolve(screen: None, client: object, tmp_path: Path) -> None:
+    from editor_plugin.resolve.window import TICKS_BETWEEN_CHECKS, Window
+
+    fake = FakeResolve()
+    fake.add_shot(os.path.abspath("a.mov"), 40, 30)
+    link = Link([sys.executable, "-E", "-u", "-m", "daemon.bridge"], "resolve")
+    host = Resolve(fake)
+    window = Window(host, Session(host, link, Journal(tmp_path / "journal.jsonl")))
+    fake.quirks.product = ""
+    for _ in range(TICKS_BETWEEN_CHECKS):
+        window._tick()
+    import tkinter
+
+    with pytest.raises(tkinter.TclError):
+        window.root.winfo_exists()
     link.close()
 
 
