@@ -108,6 +108,7 @@ class WanEngine:
 
         Raises MediaError `range.cut`, `face.too_small`, CropTooLarge.
         """
+        reporter.stage("learn", len(shot.frames))
         _check_face(shot)
         side = shot.region.size
         self._shot, self._wanted = shot, replace(self._wanted, side=side)
