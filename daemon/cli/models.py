@@ -3,7 +3,8 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from daemon.models.catalog import FACES, Entry, find_entry
 from daemon.models.download import Progress, download
 from daemon.models.pack import pack as pack_model
 from daemon.models.pack import unpack as unpack_model
-from daemon.models.store import Store
+from daemon.models.store import Store, on_disk
 from daemon.models.verify import verify as verify_model
 from daemon.paths import find_paths
 from daemon.protocol.errors import MachineError
@@ -62,7 +63,7 @@ def get(
 ) -> int:
     """Download a model, or what is missing of it; Ctrl-C, then the same again, goes on."""
     entry, store = find_entry(task), _store()
-    with only_installer(store.root, StepProgress()):
+    with _at_work(store):
         if entry.task == FACES:
             _get_faces(store, entry)
         else:
@@ -82,7 +83,7 @@ def import_(
 ) -> int:
     """Take models that lie elsewhere into the store, by links; nothing is copied."""
     store = _store()
-    with only_installer(store.root, StepProgress()):
+    with _at_work(store):
         entries = [adopt(store, found) for found in find_models(folder.absolute(), task)]
     return _show(store, *entries, as_json=as_json)
 
@@ -119,7 +120,7 @@ def verify(
 def remove(task: TaskArgument, as_json: JsonOption = False) -> int:
     """Delete a model from the store; what it was linked from stays."""
     entry, store = find_entry(task), _store()
-    with only_installer(store.root, StepProgress()):
+    with _at_work(store):
         freed = store.remove(entry)
     if as_json:
         print_json({"task": task, "bytes": freed})
@@ -137,7 +138,8 @@ def pack(
     """Write a model to one file, for a machine without a network."""
     entry, store = find_entry(task), _store()
     out = out.absolute()
-    pack_model(store, entry, out, _lines("are packed"))
+    with on_disk(out):
+        pack_model(store, entry, out, _lines("are packed"))
     if as_json:
         print_json({"task": task, "path": str(out), "bytes": out.stat().st_size})
     else:
@@ -152,7 +154,7 @@ def unpack(
 ) -> int:
     """Put a packed model into the store, each file checked as it comes."""
     store = _store()
-    with only_installer(store.root, StepProgress()):
+    with _at_work(store):
         entry = unpack_model(store, file.absolute(), _lines("are unpacked"))
     return _show(store, entry, as_json=as_json)
 
@@ -161,6 +163,13 @@ def _store() -> Store:
     paths = find_paths()
     paths.make()
     return Store(paths.models)
+
+
+@contextmanager
+def _at_work(store: Store) -> Iterator[None]:
+    """Hold the store for this process; what the disk refuses becomes an error with a code."""
+    with on_disk(store.root), only_installer(store.root, StepProgress()):
+        yield
 
 
 def _show(store: Store, *entries: Entry, as_json: bool) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from daemon.models.store import PART, write_whole
+from daemon.models.store import PART, on_disk, write_whole
 from daemon.protocol.errors import MachineError
 
 CHUNK_BYTES = 1 << 20
@@ -116,7 +116,9 @@ def _ask(remote: RemoteFile, part: Path, have: int, report: Report) -> None:
             while file.tell() < remote.bytes and (
                 data := response.read(min(CHUNK_BYTES, remote.bytes - file.tell()))
             ):
-                file.write(data)
+                with on_disk(part):
+                    file.write(data)
+                    file.flush()
                 report(file.tell())
 
 

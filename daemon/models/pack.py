@@ -67,6 +67,8 @@ def unpack(store: Store, file: Path, report: Report) -> Entry:
     What was in its place goes when the new one is whole. Raises RequestError `models.not_found` for a file
     that is no packed model, MachineError `models.damaged`, `disk.full`.
     """
+    if not file.is_file():
+        raise RequestError("models.not_found", f"There is no file {file}.")
     try:
         with tarfile.open(file, "r:") as archive:
             hashes = _hashes(_read_text(archive, HASH_LIST))

@@ -6,18 +6,21 @@ keeps how a model came here, and when it was checked with what result; that coun
 or date has changed. One store serves every version of Dubwright.
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
 from daemon.models.catalog import FACES, Entry, find_entry, is_task, load_catalog
+from daemon.protocol.errors import MachineError
 from daemon.protocol.messages import ModelInfo, ModelState
 
 HASH_LIST = "SHA256SUMS"
@@ -165,6 +168,21 @@ def model_files(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name not in _OURS and not path.name.endswith((PART, PART + ".json")):
             yield path
+
+
+@contextmanager
+def on_disk(path: Path) -> Iterator[None]:
+    """Turn what the disk says in the block into MachineError `disk.full`, `home.unwritable`."""
+    try:
+        yield
+    except OSError as error:
+        code = "disk.full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "home.unwritable"
+        hint = "Free some space, then run the same command again; what is whole is kept."
+        raise MachineError(
+            code,
+            f"{error.filename or path} cannot be written: {error.strerror or error}.",
+            hint=hint if code == "disk.full" else None,
+        ) from error
 
 
 def is_plain(path: str) -> bool:
