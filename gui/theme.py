@@ -175,6 +175,7 @@ QLineEdit:disabled {{ color: {c.faint}; }}
 QLineEdit[wrong="true"] {{ border-color: {c.bad}; }}
 QSpinBox QLineEdit {{ border: none; padding: 0 2px; min-height: 0; background: transparent; }}
 QComboBox, QSpinBox {{ min-height: 24px; }}
+QComboBox:disabled, QSpinBox:disabled {{ color: {c.faint}; }}
 QToolButton#face {{ padding: 2px; min-width: 56px; min-height: 56px; }}
 QComboBox QAbstractItemView {{ background: {c.raised}; border: 1px solid {c.line};
   selection-background-color: {c.accent}; selection-color: {c.on_accent}; outline: none; }}

@@ -14,6 +14,11 @@ class Found:
     drifts: list[tuple[int, int, int]]
 
     @property
+    def share(self) -> str:
+        """The confidence in words; nothing is certain."""
+        return f"{min(0.99, self.confidence):.0%}"
+
+    @property
     def most_drift_ms(self) -> int:
         """How far the reading drifts at most, to either side."""
         return max((abs(drift) for _, _, drift in self.drifts), default=0)

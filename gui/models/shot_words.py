@@ -18,7 +18,7 @@ def row_text(shot: Shot, facts: ClipFacts | None) -> str:
     rate = Fraction(25) if facts is None else facts.rate
     length = max(0, shot.out - shot.in_)
     voice = Path(shot.voice).name if shot.voice else text("shots.no_voice")
-    return f"{shot.name}   {float(length / rate):.1f} s\n{voice}"
+    return f"{shot.name}\n{float(length / rate):.1f} s   {voice}"
 
 
 def why_not(shot: Shot | None, facts: ClipFacts | None, missing: str) -> str:

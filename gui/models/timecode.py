@@ -38,13 +38,13 @@ def parse_timecode(text: str, rate: Fraction) -> int:
 
 
 def parse_position(text: str, rate: Fraction, start: str | None) -> int:
-    """Return the frame of a clip that a person wrote: a frame number, `+12`, or a timecode of the clip.
+    """Return the frame of a clip that a person wrote: a frame number, `+12`, `-3`, or a timecode of the clip.
 
     start: the clip's first timecode. Raises ValueError.
     """
     text = text.strip()
-    if text.lstrip("+").isdigit():
-        return int(text.lstrip("+"))
+    if text.lstrip("+-").isdigit():
+        return int(text)
     return parse_timecode(text, rate) - parse_timecode(start or "00:00:00:00", rate)
 
 

@@ -4,7 +4,7 @@ ENGLISH: dict[str, str] = {
     "align.accept": "Move it there",
     "align.ask": "Align to the original",
     "align.busy": "Aligning…",
-    "align.confidence": "Sure to {share}.",
+    "align.confidence": "Confidence {share}.",
     "align.dismiss": "Leave it",
     "align.doubtful": "It may be other words: look before you trust it.",
     "align.drift": "The reading drifts by up to {ms} ms; it is moved, never stretched.",
@@ -103,6 +103,7 @@ ENGLISH: dict[str, str] = {
     "shots.why_voice": "Choose a voice first, or drop one here.",
     "strip.mark": "left alone",
     "strip.marks_hint": "Drag here to leave frames alone",
+    "strip.drift": "Here the reading comes {ms} ms after the original",
     "strip.marks_tip": "Frames left as they are: drag to mark, double-click to remove (M, Del)",
     "strip.name": "Time strip",
 }
@@ -207,6 +208,7 @@ CHINESE: dict[str, str] = {
     "shots.why_voice": "请先选择配音，或拖放到此处。",
     "strip.mark": "保持原样",
     "strip.marks_hint": "在此拖动以保留若干帧原样",
+    "strip.drift": "此处读法比原声晚 {ms} 毫秒",
     "strip.marks_tip": "保持原样的帧：拖动以标记，双击以移除（M、Del）",
     "strip.name": "时间条",
 }

@@ -61,7 +61,7 @@ class AlignPanel(QWidget):
 def _describe(found: Found, voice_frame: int) -> str:
     moved = found.voice_at - voice_frame
     key = "align.fits" if moved == 0 else "align.later" if moved > 0 else "align.earlier"
-    said = [text(key, n=abs(moved)), text("align.confidence", share=f"{found.confidence:.0%}")]
+    said = [text(key, n=abs(moved)), text("align.confidence", share=found.share)]
     if found.confidence < 0.5:
         said.append(text("align.doubtful"))
     elif found.most_drift_ms:

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QLabel,
     QLineEdit,
+    QPushButton,
     QSizePolicy,
     QSlider,
     QSpinBox,
@@ -16,11 +18,15 @@ from PySide6.QtWidgets import (
 )
 
 from gui.media.clip import ClipFacts
-from gui.models.timecode import clip_timecode, parse_position
+from gui.models.timecode import clip_timecode, parse_position, parse_timecode
 from gui.texts import Key, text
 from gui.views.parts import named
 
 Widget = TypeVar("Widget", bound=QWidget)
+_LABEL_WIDTH = 82  # px: the fields of all sections begin at one line
+_FIELD_WIDTH = 120
+_SLIDER_KEYS = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
+_BUTTON_PADDING = 28  # px of a button's own
 
 
 class TimecodeField(QLineEdit):
@@ -73,15 +79,42 @@ class TimecodeField(QLineEdit):
 
 
 def _timecode(frame: int, facts: ClipFacts) -> str:
-    """Return a clip's timecode, or a bare number before the clip's own start."""
-    return clip_timecode(frame, facts.rate, facts.timecode) if frame >= 0 else str(frame)
+    """Return a clip's timecode, or a bare number where there is none so early."""
+    start = parse_timecode(facts.timecode or "00:00:00:00", facts.rate)
+    return clip_timecode(frame, facts.rate, facts.timecode) if start + frame >= 0 else str(frame)
 
 
-class _WheelGuard(QObject):
-    """Keeps the wheel for scrolling: it changes a field only while the field has the focus."""
+class FileButton(QPushButton):
+    """A button with a file's name, shortened in the middle where it is too long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._name = ""
+
+    def set_name(self, name: str) -> None:
+        """Show another name."""
+        self._name = name
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """Fit the name into the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = self.width() - _BUTTON_PADDING
+        self.setText(self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, room))
+
+
+class _Guard(QObject):
+    """Keeps the wheel for scrolling while a field has no focus, and the arrows for a slider that has it."""
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        """Let the form scroll."""
+        """Let the form scroll, and a slider move rather than the picture."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
+            is_own = isinstance(watched, QSlider) and event.key() in _SLIDER_KEYS
+            event.setAccepted(is_own)
+            return is_own
         if event.type() == QEvent.Type.Wheel and isinstance(watched, QWidget) and not watched.hasFocus():
             event.ignore()
             return True
@@ -90,7 +123,7 @@ class _WheelGuard(QObject):
 
 def _guarded(widget: Widget) -> Widget:
     widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    widget.installEventFilter(_WheelGuard(widget))
+    widget.installEventFilter(_Guard(widget))
     return widget
 
 
@@ -137,6 +170,8 @@ def add_row(form: QFormLayout, key: Key, field: QWidget) -> None:
     """Add a field with its label, which is its name for screen readers, too."""
     label = named(QLabel(text(key)), "muted")
     label.setBuddy(field)
+    label.setMinimumWidth(_LABEL_WIDTH)
     field.setAccessibleName(text(key))
+    field.setMinimumWidth(_FIELD_WIDTH)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     form.addRow(label, field)

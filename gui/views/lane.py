@@ -8,6 +8,7 @@ from gui.models.clips import PEAKS_A_SECOND, SILENT, Sound, sound_of
 from gui.texts import Key
 
 _INSET = 3  # px above and below the loudest
+_MOST_GAIN = 12.0  # quiet sounds are drawn larger, up to so many times
 
 
 class Lane:
@@ -17,6 +18,7 @@ class Lane:
         self.name: Key = name
         self.at = 0.0
         self.sound: Sound = SILENT
+        self._gain = 1.0
         self._kept: dict[tuple[object, ...], QImage] = {}
 
     def set(self, samples: np.ndarray) -> None:
@@ -27,6 +29,8 @@ class Lane:
         """Take in another sound."""
         if sound is not self.sound:
             self.sound = sound
+            loudest = float(np.abs(sound.peaks).max(initial=0.0))
+            self._gain = min(_MOST_GAIN, 1 / loudest) if loudest > 0 else 1.0
             self._kept.clear()
 
     def paint(
@@ -55,7 +59,7 @@ class Lane:
     def _draw(self, size: tuple[int, int], first_s: float, shown_s: float, tint: QColor) -> QImage:
         width, height = size
         edges = (first_s + np.arange(width + 1) / width * shown_s) * PEAKS_A_SECOND
-        low, high = self._columns(edges)
+        low, high = (peaks * self._gain for peaks in self._columns(edges))
         middle, half = height / 2, height / 2 - _INSET
         rows = np.arange(height)[:, None] + 0.5
         is_inside = (rows >= middle - high * half - 0.5) & (rows <= middle - low * half + 0.5)

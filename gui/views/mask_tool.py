@@ -7,6 +7,7 @@ import msgspec
 from PySide6.QtCore import QObject, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QBrush,
+    QColor,
     QImage,
     QPainter,
     QPainterPath,
@@ -18,11 +19,14 @@ from PySide6.QtGui import (
 
 from daemon.protocol.jobs import MASK_LIMITS, PAINT_LIMITS, MaskSpec, PaintOut
 from gui.models.faces import PLAIN, SIDE, Outline, tinted
-from gui.theme import colour
+from gui.theme import DARK
 
 BRUSH = 0.12  # of the face's width, at first
 BRUSH_STEP = 1.2
 BRUSH_LIMITS = (0.02, 0.6)
+_TINT, _INK, _WET = QColor(DARK.bad), QColor(DARK.warn), QColor(DARK.warn)  # on pictures, in every theme
+_TINT.setAlpha(120)
+_WET.setAlpha(110)
 _SMOOTH = 0.25  # of the brush: points of a stroke nearer to each other are left out
 
 
@@ -85,9 +89,9 @@ class MaskTool(QObject):
 
     def _picture(self, place: QTransform) -> QImage:
         assert self._outline is not None
-        key = (self.frame, self._mask, id(self._outline), colour("bad").rgba())
+        key = (self.frame, self._mask, id(self._outline), _TINT.rgba())
         if self._drawn is None or self._drawn[0] != key:
-            image = tinted(self._outline.draw(self.frame, self._mask), colour("bad", 120))
+            image = tinted(self._outline.draw(self.frame, self._mask), _TINT)
             painter = QPainter(image)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Clear)
@@ -99,16 +103,16 @@ class MaskTool(QObject):
         return self._drawn[1]
 
     def _paint_polygons(self, painter: QPainter) -> None:
-        pen = QPen(colour("warn"), 1.25)
+        pen = QPen(_INK, 1.25)
         pen.setCosmetic(True)
         painter.setPen(pen)
         for painted in self._polygons():
-            painter.setBrush(QBrush(colour("warn", 60), Qt.BrushStyle.BDiagPattern))
+            painter.setBrush(QBrush(_INK, Qt.BrushStyle.BDiagPattern))
             painter.drawPath(path_of(painted))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         if self.hand is Hand.BRUSH:
             if self._points:
-                painter.fillPath(self._stroke(), colour("warn", 110))
+                painter.fillPath(self._stroke(), _WET)
             if self._at is not None:
                 painter.drawEllipse(self._at, self._radius(), self._radius())
         elif self.hand is Hand.LASSO and self._points:

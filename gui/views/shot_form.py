@@ -11,7 +11,7 @@ from gui.media.clip import ClipFacts
 from gui.models.shot import Shot
 from gui.texts import Key, text
 from gui.theme import GAP
-from gui.views.fields import TimecodeField, add_row, choice, number, show_value
+from gui.views.fields import FileButton, TimecodeField, add_row, choice, number, show_value
 from gui.views.parts import heading, muted, named, wrapped
 
 _ENGINES: tuple[tuple[str, Key], ...] = (
@@ -32,7 +32,6 @@ _DURATIONS: tuple[tuple[str, Key], ...] = (
     ("remap", "duration.remap"),
 )
 _DELIVERIES: tuple[tuple[str, Key], ...] = (("overlay", "deliver.overlay"), ("baked", "deliver.baked"))
-_VOICE_WIDTH = 170  # px; a longer name of a file is shortened in the middle
 _EARLIEST = -100_000  # frames: a voice may begin before the clip does
 
 
@@ -94,9 +93,7 @@ class ShotForm(QWidget):
         self._show_wan(shot)
 
     def _show_voice(self, shot: Shot, facts: ClipFacts | None, voice_s: float) -> None:
-        name = Path(shot.voice).name if shot.voice else text("shots.choose_voice")
-        mode = Qt.TextElideMode.ElideMiddle
-        self.voice.setText(self.voice.fontMetrics().elidedText(name, mode, _VOICE_WIDTH))
+        self.voice.set_name(Path(shot.voice).name if shot.voice else text("shots.choose_voice"))
         self.voice.setToolTip(shot.voice)
         is_known = facts is not None and shot.voice and voice_s > 0
         if is_known and facts is not None:
@@ -125,7 +122,7 @@ class ShotForm(QWidget):
         return section
 
     def _make_voice(self, extra: QWidget) -> QWidget:
-        self.voice = QPushButton()
+        self.voice = FileButton()
         self.voice.clicked.connect(self.voice_wanted)
         self.voice_at = TimecodeField()
         self._connect_time(self.voice_at, "voice_at")

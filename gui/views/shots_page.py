@@ -99,13 +99,15 @@ class ShotsPage(QWidget):
             splitter.addWidget(part)
         splitter.setStretchFactor(1, 1)
         splitter.setSizes([210, 940, 330])
+        for place in range(3):
+            splitter.setCollapsible(place, False)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)
 
     def _make_right(self) -> QWidget:
         side = named(QWidget(), "panel")
-        side.setMinimumWidth(310)
+        side.setMinimumWidth(316)
         layout = QVBoxLayout(side)
         layout.setContentsMargins(0, GAP * 2, 0, GAP * 2)
         layout.setSpacing(GAP)
@@ -147,8 +149,8 @@ class ShotsPage(QWidget):
         self.list.chosen.connect(desk.choose)
         self.list.add.clicked.connect(self._choose_clip)
         self.list.remove.clicked.connect(desk.remove)
-        strip.range_dragged.connect(lambda in_, out: desk.change(merge="range", in_=in_, out=out))
-        strip.voice_dragged.connect(lambda frame: desk.change(merge="voice", voice_at=frame))
+        strip.range_dragged.connect(lambda in_, out, merge: desk.change(merge=merge, in_=in_, out=out))
+        strip.voice_dragged.connect(lambda frame, merge: desk.change(merge=merge, voice_at=frame))
         strip.marks_edited.connect(desk.set_marks)
         form.edited.connect(lambda fields: desk.change(**fields))
         form.voice_wanted.connect(self._choose_voice)

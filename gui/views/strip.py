@@ -32,8 +32,8 @@ class Strip(QWidget):
     """Frames from left to right; the wheel with Ctrl shows fewer or more of them, alone it moves along."""
 
     sought = Signal(int)
-    range_dragged = Signal(int, int)
-    voice_dragged = Signal(int)
+    range_dragged = Signal(int, int, str)  # in, out, and a word that joins the edits of one drag
+    voice_dragged = Signal(int, str)
     marks_edited = Signal(list, str)  # the ranges that are wanted, and a word that joins edits
 
     def __init__(self, lanes: tuple[Key, ...] = (), *, is_editable: bool = False) -> None:
@@ -145,7 +145,8 @@ class Strip(QWidget):
     def _paint_lane(self, painter: QPainter, lane: Lane, top: int) -> None:
         painter.setPen(colour("line"))
         painter.drawLine(0, top, self.width(), top)
-        tint = colour("muted" if lane is self.lanes[0] else "good")
+        is_leaving = self.proposal is not None and round(self.proposal.at) != round(lane.at)
+        tint = colour("muted") if lane is self.lanes[0] else colour("good", 80 if is_leaving else 255)
         self._paint_sound(painter, lane, top, lane.at, tint)
 
     def _paint_sound(self, painter: QPainter, lane: Lane, top: int, at: float, tint: QColor) -> None:
@@ -158,7 +159,7 @@ class Strip(QWidget):
             return
         top, lane = self._top + _LANE, self.lanes[1]
         if round(self.proposal.at) != round(lane.at):
-            self._paint_sound(painter, lane, top, self.proposal.at, colour("accent", 150))
+            self._paint_sound(painter, lane, top, self.proposal.at, colour("accent"))
         for first, stop, drift in self.proposal.drifts:
             word = "good" if abs(drift) <= 1.5 else "warn" if abs(drift) <= 4 else "bad"
             left, right = self._x(first), self._x(stop)
@@ -168,8 +169,14 @@ class Strip(QWidget):
 
     def _paint_names(self, painter: QPainter) -> None:
         painter.setPen(colour("muted"))
+        metrics = painter.fontMetrics()
         for number, lane in enumerate(self.lanes):
-            painter.drawText(QPointF(6, self._top + number * _LANE + 12), text(lane.name))
+            name = text(lane.name)
+            top = self._top + number * _LANE
+            painter.fillRect(
+                QRectF(2, top + 2, metrics.horizontalAdvance(name) + 8, 13), colour("field", 190)
+            )
+            painter.drawText(QPointF(6, top + 12), name)
 
     def _paint_marks(self, painter: QPainter) -> None:
         if not self._is_editable:
@@ -247,12 +254,18 @@ class Strip(QWidget):
         sideways, hand = Qt.CursorShape.SizeHorCursor, Qt.CursorShape.OpenHandCursor
         shapes = {"in": sideways, "out": sideways, "mark in": sideways, "mark out": sideways, "voice": hand}
         self.setCursor(shapes.get(part, Qt.CursorShape.ArrowCursor))
-        is_marks = part.startswith("mark")
-        self.setToolTip(text("strip.marks_tip") if is_marks else "")
+        self.setToolTip(self._hint(part, self._frame(event.position().x())))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Let go."""
         self._drag = ""
+
+    def _hint(self, part: str, frame: float) -> str:
+        if part.startswith("mark"):
+            return text("strip.marks_tip")
+        drifts = [] if part != "voice" or self.proposal is None else self.proposal.drifts
+        late = next((drift for first, stop, drift in drifts if first <= frame < stop), None)
+        return "" if late is None else text("strip.drift", ms=f"{1000 * late / self.rate:+.0f}")
 
     def _part_at(self, at: QPointF) -> str:
         if not self._is_editable:
@@ -289,14 +302,14 @@ class Strip(QWidget):
         near = min(self.count, max(0, round(frame)))
         match self._drag:
             case "in":
-                self.range_dragged.emit(min(near, self.out - 1), self.out)
+                self.range_dragged.emit(min(near, self.out - 1), self.out, f"in {self._drags}")
             case "out":
-                self.range_dragged.emit(self.in_, max(near, self.in_ + 1))
+                self.range_dragged.emit(self.in_, max(near, self.in_ + 1), f"out {self._drags}")
             case "voice":
                 moved = round(frame - self._grabbed)
                 if moved:
                     self._grabbed += moved
-                    self.voice_dragged.emit(round(self.lanes[1].at) + moved)
+                    self.voice_dragged.emit(round(self.lanes[1].at) + moved, f"voice {self._drags}")
             case "head":
                 self.sought.emit(min(self.count - 1, max(0, int(frame))))
             case _:

@@ -75,7 +75,7 @@ def prepare_shot(app: App) -> None:
     page.form.in_.setModified(True)
     page.form.in_.editingFinished.emit()
     page.panel.player.seek(OUT - 1)
-    page.panel.strip.range_dragged.emit(IN, OUT)
+    page.panel.strip.range_dragged.emit(IN, OUT, "drag")
     assert page.shot is not None
     assert (page.shot.in_, page.shot.out, page.shot.voice) == (IN, OUT, str(VOICE))
 
