@@ -55,7 +55,9 @@ def _unfinished(folder: Path) -> list[Path]:
         names = json.loads((folder / UNFINISHED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return [Path(name) for name in names if name.endswith(".part")]
+    if not isinstance(names, list):
+        return []
+    return [Path(name) for name in names if isinstance(name, str) and name.endswith(".part")]
 
 
 def doomed_folders(store: JobStore, work: Path) -> list[Path]:
