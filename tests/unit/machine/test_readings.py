@@ -1,4 +1,4 @@
-"""Readings of the machine, at the seam: what systems print, and what is said where there is nothing to ask."""
+"""Readings of the machine, at the seam: what systems print, and what is said where nothing can be asked."""
 
 import os
 import stat
