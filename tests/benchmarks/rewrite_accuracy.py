@@ -1,18 +1,20 @@
 """How well the rewrite engine's mouth agrees with the actor's own.
 
-`python -m tests.benchmarks.rewrite_accuracy [CLIP...]` re-dubs one part of each clip with its own sound; the
-engine may draw only on the other part's picture and sound. Aperture and width of the inner lips are compared,
-frame by frame, with what the actor did: as planned, and as the face tracker measures them in the painted
-picture. Frames that fade to the source at both ends are not counted.
+`python -m tests.benchmarks.rewrite_accuracy [--planned] [CLIP...]` re-dubs one part of each clip with its own
+sound; the engine may draw only on the other part's picture and sound. Aperture and width of the inner lips
+are compared, frame by frame, with what the actor did, as the face tracker measures them in the painted
+picture (`--planned`: as planned, without painting, in a fraction of the time). Frames that fade to the source
+at both ends are not counted. Every clip is cut in several places and either part is made from the other.
 """
 
 import sys
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from daemon.engines.engine import Material, Shot
 from daemon.engines.rewrite.engine import RewriteEngine
@@ -27,23 +29,33 @@ from daemon.redub.crop import sample_crop
 from daemon.redub.progress import SilentReporter
 from daemon.redub.survey import Survey, survey
 
-CUTS = (0.5, 0.6, 2 / 3, 0.7)
+CUTS = (0.5, 0.6, 0.7)
 MEASURING_SIDE = 1280  # px, of the picture in which the painted mouth is measured
 _MEDIA = Path(__file__).resolve().parents[3] / "shared" / "media"
 
 
+LONGEST_CLOSURE_S = 0.3  # lips together for longer are a pause
+
+
 @dataclass(frozen=True)
 class Score:
-    """Agreement over a range: correlations, ratio of the apertures' spread, best lag in frames."""
+    """Agreement over a range: correlations, ratio of the apertures' spread, best lag in frames; how many of
+    the actor's `closures` while speaking the take `kept` within a frame, and the share of any moments at
+    which it would have had closed lips by `chance`.
+    """
 
     aperture: float
     width: float
     spread: float
     lag: int
+    closures: int
+    kept: int
+    chance: float
 
     def __str__(self) -> str:
         lips = f"aperture {self.aperture:5.2f}  width {self.width:5.2f}"
-        return f"{lips}  spread {self.spread:4.2f}  lag {self.lag:+d}"
+        closed = f"closed {self.kept:2d} of {self.closures:2d} (chance {self.chance:3.0%})"
+        return f"{lips}  spread {self.spread:4.2f}  lag {self.lag:+d}  {closed}"
 
 
 def correlate(a: np.ndarray, b: np.ndarray) -> float:
@@ -51,20 +63,45 @@ def correlate(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def score(made: np.ndarray, real: np.ndarray) -> Score:
-    """Compare (n, 5) measures of what was made with those of what the actor did."""
+def score(made: np.ndarray, real: np.ndarray, speech: np.ndarray, rate: float) -> Score:
+    """Compare (n, 5) measures of what was made with those of what the actor did; `speech` (n,) 0..1."""
     lags = range(-4, 5)
     count = len(made)
     shifted = [
         correlate(made[max(0, lag) : count + min(0, lag), 0], real[max(0, -lag) : count - max(0, lag), 0])
         for lag in lags
     ]
+    spoken = speech > 0.5
+    runs = closures(real[:, 0], spoken, rate)
+    shut = maximum_filter1d(made[:, 0] <= closed_level(made[:, 0], spoken), 3)
     return Score(
         correlate(made[:, 0], real[:, 0]),
         correlate(made[:, 1], real[:, 1]),
         float(made[:, 0].std() / real[:, 0].std()),
         lags[int(np.argmax(shifted))],
+        len(runs),
+        sum(bool(shut[run].any()) for run in runs),
+        float(shut[spoken].mean()) if spoken.any() else 0.0,
     )
+
+
+def closed_level(aperture: np.ndarray, spoken: np.ndarray) -> float:
+    """Return the aperture (n,) under which this mouth counts as closed: a quarter of the way from its
+    tightest to its middle one in speech.
+    """
+    tight, middle = np.percentile(aperture[spoken] if spoken.any() else aperture, (3, 50))
+    return float(tight + 0.25 * (middle - tight))
+
+
+def closures(aperture: np.ndarray, spoken: np.ndarray, rate: float) -> list[slice]:
+    """Return the runs of frames in which the lips close for a moment in the middle of speech."""
+    shut = aperture <= closed_level(aperture, spoken)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], shut, [False]]).astype(int)))
+    return [
+        slice(start, stop)
+        for start, stop in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+        if stop - start <= LONGEST_CLOSURE_S * rate and spoken[max(0, start - 3) : stop + 3].all()
+    ]
 
 
 class Trial:
@@ -79,17 +116,20 @@ class Trial:
         )
         self._track = self._survey.tracks[0]
 
-    def run(self, learn: FrameRange, make: FrameRange) -> tuple[Score, Score, str]:
-        """Re-dub `make` from `learn`; return the scores as planned and as seen, and the engine's notes."""
+    def run(self, learn: FrameRange, make: FrameRange, *, is_painted: bool) -> tuple[Score, str]:
+        """Re-dub `make` from `learn`; return the score and the engine's notes."""
         shot = self._shot(learn, make)
         engine = RewriteEngine()
         chunks = engine.prepare(shot, SilentReporter())
         real = measure(read_heads(np.stack([self._points(frame) for frame in make])).shapes)
-        painted = [crop for chunk in chunks for crop in engine.render(chunk, SilentReporter())]
-        seen = self._measure(shot, painted)
+        made = measure(engine.plan.shapes)
+        if is_painted:
+            made = self._measure(
+                shot, [crop for chunk in chunks for crop in engine.render(chunk, SilentReporter())]
+            )
         whole = engine.plan.amount >= 1
-        planned = score(measure(engine.plan.shapes)[whole], real[whole])
-        return planned, score(seen[whole], real[whole]), " ".join(engine.notes)
+        found = score(made[whole], real[whole], shot.speech[whole], float(shot.rate))
+        return found, " ".join(engine.notes)
 
     def _points(self, frame: int) -> np.ndarray:
         points = self._track.points_at(frame)
@@ -148,10 +188,12 @@ class Trial:
         return measure(read_heads(np.stack(found)).shapes)
 
 
-def main(clips: list[str]) -> None:
-    """Print the scores of every clip, cut and direction, their means, and the middle lag."""
+def main(arguments: list[str]) -> None:
+    """Print the scores of every clip, cut and direction, and their means."""
+    is_painted = "--planned" not in arguments
+    clips = [argument for argument in arguments if not argument.startswith("--")]
     paths = [Path(clip) for clip in clips] or sorted(_MEDIA.glob("latentsync_demo*.mp4"))
-    ahead: list[Score] = []
+    found: dict[str, dict[str, list[Score]]] = {}
     for path in paths:
         with open_source(path) as source, tempfile.TemporaryDirectory() as work:
             trial = Trial(source, Path(work))
@@ -159,26 +201,28 @@ def main(clips: list[str]) -> None:
             for cut in CUTS:
                 at, behind = round(cut * count), count - round(cut * count)
                 parts = (
-                    ("later part", FrameRange(0, at), FrameRange(at, count)),
-                    ("earlier part", FrameRange(behind, count), FrameRange(0, behind)),
+                    ("later", FrameRange(0, at), FrameRange(at, count)),
+                    ("earlier", FrameRange(behind, count), FrameRange(0, behind)),
                 )
                 for name, learn, make in parts:
-                    planned, seen, notes = trial.run(learn, make)
-                    print(
-                        f"{path.stem:18s} {name:13s} {float(len(learn) / source.info.rate):5.1f} s learnt | "
-                        f"planned {planned} | seen {seen} {notes}",
-                        flush=True,
-                    )
-                    if name == "later part":
-                        ahead.append(seen)
-    mean = replace(
-        ahead[0],
-        aperture=float(np.mean([s.aperture for s in ahead])),
-        width=float(np.mean([s.width for s in ahead])),
-        spread=float(np.mean([s.spread for s in ahead])),
-        lag=round(float(np.median([s.lag for s in ahead]))),
-    )
-    print(f"mean of the later parts, seen: {mean}")
+                    result, notes = trial.run(learn, make, is_painted=is_painted)
+                    seconds = float(len(learn) / source.info.rate)
+                    print(f"{path.stem:18s} {name:7s} {seconds:5.1f} s learnt  {result} {notes}", flush=True)
+                    found.setdefault(path.stem, {}).setdefault(name, []).append(result)
+    print(f"\n{'mean of':18s} {'part':7s} aperture  width  spread  lag within 1  closures kept  chance")
+    for name in ("later", "earlier"):
+        for clip, parts in found.items():
+            print(f"{clip:18s} {name:7s} {_mean(parts[name])}")
+        every = [score for parts in found.values() for score in parts[name]]
+        print(f"{'all clips':18s} {name:7s} {_mean(every)}")
+
+
+def _mean(scores: list[Score]) -> str:
+    lips = [np.mean([getattr(score, name) for score in scores]) for name in ("aperture", "width", "spread")]
+    closed = sum(score.kept for score in scores) / max(sum(score.closures for score in scores), 1)
+    lags = f"{sum(abs(score.lag) <= 1 for score in scores)} of {len(scores)}"
+    chance = np.mean([score.chance for score in scores])
+    return f"{lips[0]:8.2f} {lips[1]:6.2f} {lips[2]:7.2f}  {lags:>12s}  {closed:13.0%}  {chance:6.0%}"
 
 
 if __name__ == "__main__":

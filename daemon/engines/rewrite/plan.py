@@ -9,14 +9,16 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter1d, maximum_filter1d
 
 from daemon.engines.rewrite.choose import Wish, choose, target_costs, vary
-from daemon.engines.rewrite.prediction import Prediction, from_log, to_log
-from daemon.engines.rewrite.shape import SLOW, Modes, keep_lips_apart
+from daemon.engines.rewrite.prediction import Prediction, from_log, sure_closure, to_log
+from daemon.engines.rewrite.shape import SLOW, Modes, keep_lips_apart, measure
 from daemon.engines.rewrite.units import Units
 
 _FADE_S = 0.05  # either side of a join
 _ANCHOR_S = 0.12  # at both ends of what is changed
 _PAUSE_S = 0.24  # around speech in which the mouth still follows the sound
-_FOLLOW = 0.7  # how far the chosen unit's mouth is drawn to the one asked for, where that is fully trusted
+_FOLLOW = np.array([0.9, 0.7, 0.7, 0.7, 0.7])  # how far a unit's measures are drawn to those asked for
+_SHUT_APERTURE = 2  # percentile of the actor's apertures that counts as lips together
+_SHUT_STEPS = 2  # lips curve: the modes, straight lines, come near in the first
 _STEADY_S = 0.025
 _STEADY_JAW_S = 0.05
 _REST_APERTURE = 15  # percentile of the actor's apertures that counts as a mouth at rest
@@ -63,17 +65,18 @@ def make_plan(
     shown = units.measures.copy()
     shown[:, 0] = to_log(shown[:, 0])
     rest = pauses(speech, rate)
-    asked = _calm(prediction.values, shown, rest)
+    shut = sure_closure(prediction.closed) * (1 - rest)
+    asked = _close(_calm(prediction.values, shown, rest), shown, shut)
     context = _context_distance(prediction) if prediction.context is not None else None
     wish = Wish(asked, prediction.skill, turns, rest)
     path = choose(vary(target_costs(wish, units, shown, context), seed), units, rest, rate)
     pairs, shares = _cross_fade(path, units, rate)
     shapes = np.einsum("nk,nkcd->ncd", shares, units.shapes[pairs])
-    trust = np.append(max(prediction.skill[0], 0.6), prediction.skill[1:])
+    trust = np.append(1.0, prediction.skill[1:])
     measures = np.einsum("nk,nkm->nm", shares, units.measures[pairs])
     change = _change(asked, measures, _FOLLOW * trust)
-    drawn = modes.move_all(shapes, change)
-    return Plan(pairs, shares, _steady(drawn, rate), amount)
+    drawn = _steady(modes.move_all(shapes, change), rate)
+    return Plan(pairs, shares, _shut(drawn, modes, _shut_level(shown), shut), amount)
 
 
 def _steady(shapes: np.ndarray, rate: float) -> np.ndarray:
@@ -91,6 +94,29 @@ def _calm(asked: np.ndarray, shown: np.ndarray, rest: np.ndarray) -> np.ndarray:
     closed = shown[:, 0] <= np.percentile(shown[:, 0], _REST_APERTURE)
     resting = shown[closed].mean(axis=0)
     return asked * (1 - rest[:, None]) + resting * rest[:, None]
+
+
+def _shut_level(shown: np.ndarray) -> float:
+    """Return the aperture at which this actor's lips are together; `shown` (u, 5) has its logarithm."""
+    return float(from_log(np.percentile(shown[:, 0], _SHUT_APERTURE)))
+
+
+def _close(asked: np.ndarray, shown: np.ndarray, shut: np.ndarray) -> np.ndarray:
+    """Return the measures asked for with the lips brought together by `shut` (n,) 0..1."""
+    asked = asked.copy()
+    asked[:, 0] += shut * np.minimum(to_log(np.array(_shut_level(shown))) - asked[:, 0], 0)
+    return asked
+
+
+def _shut(shapes: np.ndarray, modes: Modes, level: float, shut: np.ndarray) -> np.ndarray:
+    """Return the (n, c, 3) shapes with lips that must meet brought together; smoothing had parted them."""
+    wanted = measure(shapes)[:, 0]
+    wanted = wanted + shut * np.minimum(level - wanted, 0)
+    for _ in range(_SHUT_STEPS):
+        change = np.zeros((len(shapes), 5))
+        change[:, 0] = np.minimum(wanted - measure(shapes)[:, 0], 0)
+        shapes = modes.move_all(shapes, change)
+    return shapes
 
 
 def _context_distance(prediction: Prediction) -> np.ndarray:

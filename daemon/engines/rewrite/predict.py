@@ -1,9 +1,11 @@
-"""What mouth a voice asks for: learned from the actor's own picture and sound, or a general rule where
-there is none.
+"""What mouth a voice asks for: learned from the actor's own picture and sound, together with what most
+mouths do, or by that general rule alone.
 
-The sound around each frame (sound.py) is taken to the mouth's measures (shape.py) by kernel and linear ridge
-regression together; how far each measure can be trusted is found by leaving out an eighth of the footage at
-a time.
+The sound around each frame (sound.py) is taken to the mouth's measures (shape.py) by regression. A few
+seconds teach little that way, and any mouth shuts for a b: so the general rule (rule.py), moved in time and
+scaled to the actor's own, has half a say. Two forecasts that err in different ways are best averaged with
+equal weights as long as neither's errors are well known (Bates and Granger, "The combination of forecasts",
+1969, and what followed it).
 """
 
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from daemon.engines.engine import Material
-from daemon.engines.rewrite.prediction import Prediction, from_log, with_log
-from daemon.engines.rewrite.rule import general_rule
+from daemon.engines.rewrite.prediction import Prediction, from_log, to_log, with_log
+from daemon.engines.rewrite.prior import read_lips
+from daemon.engines.rewrite.regression import fit, leave_out, skill
+from daemon.engines.rewrite.rule import Rule, find_lead, general_rule, rule_at, to_unit
 from daemon.engines.rewrite.shape import measure, read_heads
 from daemon.engines.rewrite.sound import (
     analyse,
@@ -26,15 +30,14 @@ from daemon.engines.rewrite.sound import (
     relate,
 )
 
-_MIN_TRAINING_S = 2.5
+_MIN_TRAINING_S = 1.5
 _MIN_SKILL = 0.12  # correlation on left-out footage below which the source's sound teaches nothing
 _SKILL_ROWS, _FIT_ROWS = 600, 1200  # at most, of neighbouring frames that say much the same
-_FOLDS = 8
 _SMILE_S = 0.2
-_DRIFT_S = 0.5
-_FULL_SKILL = 0.25  # correlation from which on the general rule has no say
 _SMILE_SHARE = 0.5
-_KERNELS = ((0.1, 1.0), (0.5, 0.3))  # width of the kernel (1 / mean squared distance), ridge
+_RULE_SHARE = 0.5
+_MIN_SPOKEN = 10  # frames
+_LIVELY = (0.6, 1.6)  # how much more or less than the lesson's a voice may move the mouth
 
 
 @dataclass(frozen=True)
@@ -53,26 +56,31 @@ def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int
     if lesson is None or len(lesson.times_s) < _MIN_TRAINING_S * lesson.rate:
         return general_rule(voice, rate, count)
     heard, said = analyse(lesson.sound), analyse(voice)
-    if heard.active_s < _MIN_TRAINING_S or not said.active.any():
+    if not heard.active.any() or not said.active.any():
         return general_rule(voice, rate, count)
+    lips = read_lips(heard)
+    lead_s = find_lead(lips, lesson.times_s, to_log(lesson.measures[:, 0]))
+    if heard.active_s < _MIN_TRAINING_S:
+        return general_rule(voice, rate, count, lead_s)
+    rules = rule_at(lips, lesson.times_s, lead_s), rule_at(read_lips(said), times_s, lead_s)
     floor = common_floor([heard, said])
     heard, said = relate(heard, floor), relate(said, floor)
     scale = feature_scale(heard, lesson.times_s)
     learned, asked = frame_features(heard, lesson.times_s, scale), frame_features(said, times_s, scale)
     targets = _targets(lesson)
     rows, all_rows = _thin(len(learned), _SKILL_ROWS), _thin(len(learned), _FIT_ROWS)
-    left_out = _leave_out(learned[rows], targets[rows])
-    skill = _skill(left_out, targets[rows], lesson.times_s[rows])
-    if skill[0] < _MIN_SKILL:
-        return general_rule(voice, rate, count)
-    values = _fit(learned[all_rows], targets[all_rows])(asked)
+    left_out = leave_out(learned[rows], targets[rows])
+    trust = skill(left_out, targets[rows], lesson.times_s[rows])
+    if trust[0] < _MIN_SKILL:
+        return general_rule(voice, rate, count, lead_s)
+    values = fit(learned[all_rows], targets[all_rows])(asked)
     gain = np.clip(_true_spread(lesson) / (left_out.std(axis=0) + 1e-6), 1.0, 3.0)
-    is_speech = at_times(said.active.astype(float), times_s) > 0.5
-    values = _restore_spread(values, lesson, gain, is_speech=is_speech)
-    values[:, 0] = _lean_on_rule(
-        values[:, 0], general_rule(voice, rate, count).values[:, 0], float(skill[0]), is_speech
-    )
-    return Prediction(values, np.clip(skill, 0, 1), asked, learned, is_learned=True)
+    spoken = at_times(said.active.astype(float), times_s) > 0.5
+    was_spoken = at_times(heard.active.astype(float), lesson.times_s) > 0.5
+    values = _restore_spread(values, lesson, gain, is_speech=spoken)
+    if spoken.sum() >= _MIN_SPOKEN and was_spoken.sum() >= _MIN_SPOKEN:
+        values = _join_rule(values, rules, with_log(lesson.measures), (was_spoken, spoken))
+    return Prediction(values, np.clip(trust, 0, 1), asked, learned, is_learned=True, closed=rules[1].closed)
 
 
 def predict_aperture(material: Material | None, voice: np.ndarray, rate: Fraction, frames: int) -> np.ndarray:
@@ -116,96 +124,23 @@ def _thin(count: int, most: int) -> np.ndarray:
     return np.arange(0, count, -(-count // most))
 
 
-def _close_as_often(values: np.ndarray, is_speech: np.ndarray, actor: np.ndarray, trust: float) -> np.ndarray:
-    """Return the values with those below the middle brought to the ranks of the actor's own.
+def _join_rule(
+    learned: np.ndarray, rules: tuple[Rule, Rule], actor: np.ndarray, spoken: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Return the (n, 5) learned measures with the general rule's say in aperture and width.
 
-    Lips then close for p, b and m about as often as the actor's do; wide openings stay what they were.
+    rules, spoken: of the lesson and of the voice; actor: (m, 5), aperture as a logarithm. Both are brought
+    to unit size in speech, joined, and given the actor's own spread, which averaging and regression take.
     """
-    spoken = np.sort(values[is_speech])
-    rank = np.interp(values, spoken, np.linspace(0, 1, len(spoken)))
-    share = trust * np.clip((0.55 - rank) / 0.3, 0, 1)
-    return values + share * (np.minimum(np.quantile(actor, rank), values) - values)
-
-
-def _lean_on_rule(learned: np.ndarray, rule: np.ndarray, skill: float, is_speech: np.ndarray) -> np.ndarray:
-    """Mix the general rule, brought to the learned mean and spread, into a prediction of little skill."""
-    share = np.clip(1 - skill / _FULL_SKILL, 0, 1)
-    if share == 0 or is_speech.sum() < 10:
-        return learned
-    middle, spread = learned[is_speech].mean(), learned[is_speech].std()
-    fitted = middle + (rule - rule[is_speech].mean()) * spread / (rule[is_speech].std() + 1e-6)
-    mixed = (1 - share) * learned + share * fitted
-    return middle + (mixed - middle) * spread / (mixed[is_speech].std() + 1e-6)
-
-
-def _leave_out(features: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return predictions of each part of the footage from the other parts."""
-    fold = np.arange(len(features)) * _FOLDS // len(features)
-    predicted = np.empty_like(targets)
-    for part in range(_FOLDS):
-        inside = fold == part
-        predicted[inside] = _fit(features[~inside], targets[~inside])(features[inside])
-    return predicted
-
-
-def _skill(predicted: np.ndarray, actual: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    """Return (k,) how well each measure was predicted: without its drift, or within the parts, whichever is
-    better.
-
-    A laugh in one part of the footage spoils the correlation over all and says nothing about speech.
-    """
-    rows = _DRIFT_S * len(times_s) / max(float(times_s[-1] - times_s[0]), 1e-3)
-    quick = [
-        values - gaussian_filter1d(values, rows, axis=0, mode="nearest") for values in (predicted, actual)
-    ]
-    parts = np.array_split(np.arange(len(actual)), _FOLDS)
-    within = np.mean([_correlations(predicted[part], actual[part]) for part in parts], axis=0)
-    return np.maximum(_correlations(quick[0], quick[1]), within)
-
-
-def _correlations(predicted: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    a, b = predicted - predicted.mean(axis=0), actual - actual.mean(axis=0)
-    return (a * b).sum(axis=0) / np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0) + 1e-12)
-
-
-@dataclass(frozen=True)
-class Regression:
-    """The mean of two Gaussian-kernel ridge regressions, one broad, one narrow, and a linear one."""
-
-    features: np.ndarray
-    middle: np.ndarray
-    spread: float
-    duals: tuple[np.ndarray, ...]
-    linear: np.ndarray
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Return (n, k) targets of (n, d) features."""
-        distance = _distances(features, self.features) / self.spread
-        parts = [
-            np.exp(-distance * width) @ dual for (width, _), dual in zip(_KERNELS, self.duals, strict=True)
-        ]
-        parts.append((features - self.features.mean(axis=0)) @ self.linear)
-        return np.mean(parts, axis=0) + self.middle
-
-
-def _fit(features: np.ndarray, targets: np.ndarray) -> Regression:
-    middle = targets.mean(axis=0)
-    centred = features - features.mean(axis=0)
-    spread = float((centred**2).sum(axis=1).mean()) + 1e-12
-    distance = _distances(features, features) / spread
-    eye = np.eye(len(features))
-    duals = tuple(
-        np.linalg.solve(np.exp(-distance * width) + ridge * eye, targets - middle)
-        for width, ridge in _KERNELS
-    )
-    gram = centred @ centred.T
-    linear = centred.T @ np.linalg.solve(gram + spread * eye, targets - middle)
-    return Regression(features, middle, spread, duals, linear)
-
-
-def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    return np.maximum(squares, 0)
+    out = learned.copy()
+    was, now = spoken
+    for column, name in enumerate(("aperture", "width")):
+        general, before = getattr(rules[1], name), getattr(rules[0], name)
+        joined = _RULE_SHARE * to_unit(general, now) + (1 - _RULE_SHARE) * to_unit(learned[:, column], now)
+        lively = np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY) ** 0.5
+        spread = actor[was, column].std() * lively
+        out[:, column] = actor[was, column].mean() + to_unit(joined, now) * spread
+    return _within(out, actor)
 
 
 def _restore_spread(
@@ -219,13 +154,15 @@ def _restore_spread(
     targets, speaking = with_log(lesson.measures), is_speech
     trust = speaking.sum() / (speaking.sum() + 60.0)
     middle = targets.mean(axis=0)
-    if speaking.sum() >= 10:
+    if speaking.sum() >= _MIN_SPOKEN:
         own = targets.std(axis=0) / (values[speaking].std(axis=0) + 1e-6)
         gain = np.exp((1 - trust) * np.log(gain) + trust * np.log(np.clip(own, 1.0, 4.0)))
         middle = middle + trust * (values[speaking].mean(axis=0) - middle)
-    stretched = targets.mean(axis=0) + (values - middle) * gain
-    if speaking.sum() >= 10:
-        stretched[:, 0] = _close_as_often(stretched[:, 0], speaking, targets[:, 0], float(trust))
-    low, high = np.percentile(targets, (1, 99), axis=0)
+    return _within(targets.mean(axis=0) + (values - middle) * gain, targets)
+
+
+def _within(values: np.ndarray, actor: np.ndarray) -> np.ndarray:
+    """Return the (n, 5) measures kept within what the actor shows, and a little beyond."""
+    low, high = np.percentile(actor, (1, 99), axis=0)
     room = 0.15 * (high - low)
-    return np.clip(stretched, low - room, high + room)
+    return np.clip(values, low - room, high + room)

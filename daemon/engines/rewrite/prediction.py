@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 APERTURE_SHIFT = 0.005  # eye distances; added before the logarithm so that closed lips are finite
+_SURE = (0.2, 0.55)  # certainty of p, b or m from which the lips begin to close, and are closed
 
 
 @dataclass(frozen=True)
@@ -12,9 +13,9 @@ class Prediction:
     """The measures a voice asks for: `values` (n, 5), aperture as a logarithm (`to_log`), of the actor's
     own spread.
 
-    `skill` (5,) is the correlation on left-out footage, `context` (n, d) and `lesson_context` (m, d) what
-    is heard around each frame of the voice and of the lesson; `is_learned` False means the general rule was
-    used.
+    `closed` (n,) is how surely p, b or m shuts the lips; `skill` (5,) the correlation on left-out footage,
+    `context` (n, d) and `lesson_context` (m, d) what is heard around each frame of the voice and of the
+    lesson; `is_learned` False means that the general rule was used alone.
     """
 
     values: np.ndarray
@@ -22,6 +23,7 @@ class Prediction:
     context: np.ndarray | None
     lesson_context: np.ndarray | None
     is_learned: bool
+    closed: np.ndarray
 
 
 def to_log(aperture: np.ndarray) -> np.ndarray:
@@ -39,3 +41,8 @@ def with_log(measures: np.ndarray) -> np.ndarray:
     values = measures.copy()
     values[:, 0] = to_log(values[:, 0])
     return values
+
+
+def sure_closure(closed: np.ndarray) -> np.ndarray:
+    """Return (n,) how far the lips are brought together for a certainty (n,) of p, b or m."""
+    return np.clip((closed - _SURE[0]) / (_SURE[1] - _SURE[0]), 0, 1)

@@ -1,67 +1,103 @@
-"""The general rule: what most mouths do for a sound, where a source does not tell what this actor's does."""
+"""The general rule: what most mouths do for a sound (prior.py), at the frames of a take.
 
+It leads where a source does not tell what this actor's mouth does, and helps where it tells little.
+Letters: n frames, m frames of a lesson.
+"""
+
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from daemon.engines.rewrite.prediction import APERTURE_SHIFT, Prediction, to_log, with_log
-from daemon.engines.rewrite.sound import Sound, analyse, at_times, frame_times
+from daemon.engines.rewrite.prior import Lips, read_lips
+from daemon.engines.rewrite.regression import correlations
+from daemon.engines.rewrite.sound import analyse, at_times, frame_times
+
+USUAL_LEAD_S = 0.03  # by which lips are ahead of what is heard, beyond what the prior was taught
+_LEADS_S = np.arange(-0.10, 0.161, 0.02)
+_LEAD_SPREAD_S = 0.06  # between people, and between the picture and sound of their files
+_PIECES_A_SECOND = 4.0  # of speech, that say something of their own about the lead
+_DRIFT_S = 0.6
+_WIDE = 0.16  # eye distances of a mouth wide open
+_WIDTH = 0.06  # eye distances between rest and the roundest or most spread mouth
+_SMOOTH_ROWS = (3.0, 4.0, 1.0)  # of aperture, width and closure; 10 ms each
+_HELD_ROWS = 5  # lips that meet between two frames are seen to meet
 
 
-def general_rule(voice: np.ndarray, rate: Fraction, count: int) -> Prediction:
-    """Return what most mouths would do: open with the energy of vowels, close in dips and silence, narrow
-    when the spectrum lies low (rounded vowels). Measures are deviations of unit size; aperture is a
-    logarithm.
+@dataclass(frozen=True)
+class Rule:
+    """What most mouths would do in n frames: `aperture` (n,) a logarithm (`to_log`), `width` (n,) and the
+    certainty (n,) 0..1 that p, b or m has `closed` the lips.
     """
-    times_s = frame_times(count, rate)
+
+    aperture: np.ndarray
+    width: np.ndarray
+    closed: np.ndarray
+
+
+def rule_at(lips: Lips, times_s: np.ndarray, lead_s: float = USUAL_LEAD_S) -> Rule:
+    """Return the general mouth at times in its sound, `lead_s` ahead of what is heard."""
+    closing = maximum_filter1d(lips.closed, _HELD_ROWS, mode="nearest")
+    gap, width, closed = (
+        at_times(gaussian_filter1d(row, rows, mode="nearest"), times_s + lead_s)
+        for row, rows in zip((lips.gap, lips.width, closing), _SMOOTH_ROWS, strict=True)
+    )
+    return Rule(to_log(_WIDE * gap), _WIDTH * width, closed)
+
+
+def find_lead(lips: Lips, times_s: np.ndarray, aperture: np.ndarray) -> float:
+    """Return by how many seconds this actor's lips are ahead of the sound.
+
+    lips: of the lesson's sound; times_s, aperture: (m,), a logarithm. Each lead is weighed by how well it
+    explains the aperture and by how usual it is, so that little speech moves it little.
+    """
+    rows = _DRIFT_S * len(times_s) / max(float(times_s[-1] - times_s[0]), 1e-3)
+    actual = _quick(aperture, rows)
+    fit = np.array([_agree(rule_at(lips, times_s, lead).aperture, actual, rows) for lead in _LEADS_S])
+    pieces = _PIECES_A_SECOND * float(times_s[-1] - times_s[0])
+    belief = -0.5 * pieces * np.log(1 - np.clip(fit, 0, 0.99) ** 2)
+    belief -= 0.5 * ((_LEADS_S - USUAL_LEAD_S) / _LEAD_SPREAD_S) ** 2
+    weight = np.exp(belief - belief.max())
+    return float((weight * _LEADS_S).sum() / weight.sum())
+
+
+def general_rule(voice: np.ndarray, rate: Fraction, count: int, lead_s: float = USUAL_LEAD_S) -> Prediction:
+    """Return what most mouths would do for `voice` (16 kHz mono) in `count` frames. Measures are deviations
+    of unit size; aperture is a logarithm.
+    """
     said = analyse(voice)
     values = np.zeros((count, 5))
     if not said.active.any():
         values[:, 0] = np.log(APERTURE_SHIFT)
-        return Prediction(values, np.zeros(5), None, None, is_learned=False)
-    openness = at_times(_openness(said), times_s)
-    values[:, 0] = to_log(0.16 * openness)
-    values[:, 1] = 0.06 * (at_times(_brightness(said), times_s) - 0.4) * openness
-    return Prediction(values, np.zeros(5), None, None, is_learned=False)
+        return Prediction(values, np.zeros(5), None, None, is_learned=False, closed=np.zeros(count))
+    rule = rule_at(read_lips(said), frame_times(count, rate), lead_s)
+    values[:, 0], values[:, 1] = rule.aperture, rule.width
+    return Prediction(values, np.zeros(5), None, None, is_learned=False, closed=rule.closed)
 
 
 def fit_rule(rule: Prediction, measures: np.ndarray, speech: np.ndarray) -> Prediction:
     """Return the general rule's prediction brought to the (m, 5) measures of an actor's mouths."""
     actor, values = with_log(measures), rule.values.copy()
-    speaking = speech > 0.5
+    speaking = speech > 0.5 if (speech > 0.5).sum() >= 10 else np.ones(len(values), bool)
     for column in (0, 1):
-        spoken = values[speaking, column] if speaking.sum() >= 10 else values[:, column]
-        middle, spread = float(spoken.mean()), float(spoken.std()) + 1e-6
         values[:, column] = (
-            actor[:, column].mean() + (values[:, column] - middle) * actor[:, column].std() / spread
+            actor[:, column].mean() + to_unit(values[:, column], speaking) * actor[:, column].std()
         )
     values[:, 2:] = actor[:, 2:].mean(axis=0)
     low, high = np.percentile(actor, (1, 99), axis=0)
-    return Prediction(np.clip(values, low, high), rule.skill, None, None, is_learned=False)
+    return replace(rule, values=np.clip(values, low, high))
 
 
-def _openness(said: Sound) -> np.ndarray:
-    """Return (t,) 0..1: the level from 300 to 2000 Hz where F1 and F2 lie, more for a high F1, nothing when
-    silent.
-    """
-    relative = said.broad - said.broad[said.active].mean(axis=0)
-    level = _soft(np.maximum(relative[:, 1], relative[:, 2]), -2.0, 1.0)
-    first_formant = _soft(relative[:, 2] - relative[:, 0], -1.5, 1.5)  # open vowels are weak below 300 Hz
-    spectrum = np.exp(said.mel)
-    high = said.broad[:, 4] - np.logaddexp(said.broad[:, 1], said.broad[:, 2])
-    hiss = _soft(high - np.median(high[said.active]), 1.0, 3.0)
-    loud = _soft(np.log(spectrum.sum(axis=1)) - np.log(spectrum.sum(axis=1)).max(), -7.0, -3.5)
-    openness = loud * level * (0.45 + 0.55 * first_formant) * (1 - 0.7 * hiss)
-    return np.clip(gaussian_filter1d(openness, 2.5, mode="nearest") * 1.15, 0, 1)
+def to_unit(values: np.ndarray, spoken: np.ndarray) -> np.ndarray:
+    """Return (n,) values with mean 0 and spread 1 where `spoken`."""
+    return (values - values[spoken].mean()) / (values[spoken].std() + 1e-6)
 
 
-def _brightness(said: Sound) -> np.ndarray:
-    """Return (t,) 0..1: high for spread vowels (i, e), low for rounded ones (u, o)."""
-    relative = said.broad - said.broad[said.active].mean(axis=0)
-    return gaussian_filter1d(_soft(relative[:, 3] - relative[:, 1], -1.5, 1.5), 4.0, mode="nearest")
+def _agree(aperture: np.ndarray, actual: np.ndarray, rows: float) -> float:
+    return float(correlations(_quick(aperture, rows)[:, None], actual[:, None])[0])
 
 
-def _soft(value: np.ndarray, low: float, high: float) -> np.ndarray:
-    share = np.clip((value - low) / (high - low), 0, 1)
-    return share * share * (3 - 2 * share)
+def _quick(values: np.ndarray, rows: float) -> np.ndarray:
+    return values - gaussian_filter1d(values, rows, mode="nearest")

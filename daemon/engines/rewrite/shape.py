@@ -114,8 +114,17 @@ def learn_modes(shapes: np.ndarray, measures: np.ndarray) -> Modes:
     design = (measures - measures.mean(axis=0)) / spread
     gram = design.T @ design + 0.02 * len(design) * np.eye(design.shape[1])
     flat = (shapes - shapes.mean(axis=0)).reshape(len(shapes), -1)
-    slopes = np.linalg.solve(gram, design.T @ flat) / spread[:, None]
-    return Modes(slopes.reshape(-1, *shapes.shape[1:]))
+    slopes = (np.linalg.solve(gram, design.T @ flat) / spread[:, None]).reshape(-1, *shapes.shape[1:])
+    slopes[0] /= _response(np.median(shapes, axis=0), slopes[0], float(spread[0]))
+    return Modes(slopes)
+
+
+def _response(shape: np.ndarray, slope: np.ndarray, step: float) -> float:
+    """Return how far a (c, 3) shape's aperture follows its own slope: less than 1 as chin and width, which go
+    with it, have taken their share.
+    """
+    wider, tighter = measure(np.stack([shape + step * slope, shape - step * slope]))[:, 0]
+    return float(np.clip((wider - tighter) / (2 * step), 0.3, 1.5))
 
 
 def keep_lips_apart(shapes: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from daemon.engines.rewrite.plan import Plan, pauses
-from daemon.engines.rewrite.prediction import Prediction, from_log
+from daemon.engines.rewrite.prediction import Prediction, from_log, sure_closure
 from daemon.engines.rewrite.shape import CONTROLS, INNER, LIP_COUNT, OUTER, Modes, measure
 
 _LOWER_SHARE = 0.75  # of an opening: the jaw carries the lower lip, the upper lip rises by the rest
@@ -49,7 +49,10 @@ def plan_warp(
     modes = general_modes(np.median(own, axis=0))
     measures = measure(own)
     speaks = 1 - pauses(speech, rate)
-    aperture = _CLOSED + np.clip(from_log(prediction.values[:, 0]) / 0.16, 0, 1.1) * _WIDEST
+    opening = np.clip(from_log(prediction.values[:, 0]) / 0.16, 0, 1.1) * (
+        1 - sure_closure(prediction.closed)
+    )
+    aperture = _CLOSED + opening * _WIDEST
     change = np.zeros((len(own), 5))
     change[:, 0] = (aperture - measures[:, 0]) * speaks
     change[:, 1] = prediction.values[:, 1] * speaks

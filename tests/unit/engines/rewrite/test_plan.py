@@ -1,12 +1,13 @@
 """The plan: anchored ends, pauses, cross-fades, and the mouth of the fallback."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from daemon.engines.rewrite.plan import _cross_fade, pauses, ramp_in
-from daemon.engines.rewrite.prediction import APERTURE_SHIFT, Prediction
-from daemon.engines.rewrite.shape import CONTROLS, INNER, OUTER, keep_lips_apart, measure
+from daemon.engines.rewrite.plan import _cross_fade, make_plan, pauses, ramp_in
+from daemon.engines.rewrite.prediction import APERTURE_SHIFT, Prediction, with_log
+from daemon.engines.rewrite.shape import CONTROLS, INNER, OUTER, Modes, keep_lips_apart, learn_modes, measure
 from daemon.engines.rewrite.units import Units
 from daemon.engines.rewrite.warp_only import general_modes, plan_warp
 
@@ -82,8 +83,47 @@ def test_the_fallback_speaks_only_where_the_voice_does():
     values[:, 0] = np.log(0.12 + APERTURE_SHIFT)
     speech = np.zeros(50, np.float32)
     speech[20:35] = 1
-    prediction = Prediction(values, np.zeros(5), None, None, is_learned=False)
+    prediction = Prediction(values, np.zeros(5), None, None, is_learned=False, closed=np.zeros(50))
     plan = plan_warp(prediction, own, speech, np.ones(50), 25.0)
     aperture = measure(plan.shapes)[:, 0]
     assert aperture[25:30].min() > 0.08
     assert aperture[:10].max() < 0.01
+    closed = np.zeros(50)
+    closed[27] = 1
+    closing = plan_warp(replace(prediction, closed=closed), own, speech, np.ones(50), 25.0)
+    assert measure(closing.shapes)[27, 0] < 0.5 * aperture[27]
+
+
+def test_sure_closures_shut_the_lips_in_their_frames_alone():
+    units, modes = speaking_units()
+    asked = with_log(units.measures[:50])
+    asked[:, 0] = np.log(0.08 + APERTURE_SHIFT)
+    closed = np.zeros(50)
+    closed[20:22] = 0.9
+    plans = [
+        make_plan(
+            Prediction(asked, np.ones(5), None, None, is_learned=True, closed=certainty),
+            units, modes, np.zeros((50, 2)), np.ones(50), np.ones(50), 25.0, 0,
+        )
+        for certainty in (np.zeros(50), closed)
+    ]  # fmt: skip
+    plain, shut = (measure(plan.shapes)[:, 0] for plan in plans)
+    tightest = np.percentile(units.measures[:, 0], 5)
+    assert plain[15:27].min() > 3 * tightest
+    assert shut[20:22].max() < 1.3 * tightest
+    assert np.allclose(shut[:14], plain[:14], rtol=0.1)
+    assert np.allclose(shut[28:], plain[28:], rtol=0.1)
+
+
+def speaking_units() -> tuple[Units, Modes]:
+    """Return units of a mouth that opens and closes, and its modes."""
+    still = still_mouth()
+    opening = 0.005 + 0.06 * (1 - np.cos(np.arange(200) * 0.35))
+    change = np.zeros((200, 5))
+    change[:, 0] = opening - measure(still[None])[0, 0]
+    shapes = general_modes(still).move_all(np.repeat(still[None], 200, axis=0), change)
+    measures = measure(shapes)
+    return (
+        Units(np.arange(200), shapes, measures, np.zeros((200, 2)), np.zeros((200, 1)), np.zeros(200)),
+        learn_modes(shapes, measures),
+    )
