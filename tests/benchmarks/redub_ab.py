@@ -3,9 +3,9 @@
     python -m tests.benchmarks.redub_ab SHOT VOICE --in 100 --out 150 --model FOLDER --page PAGE.html
 
 All takes have one seed. From the base (native timing, 20 steps, the mask as it is found, full strength) one
-setting is changed at a time: the timing, the steps (4 and 8 without guidance, 20, 40), how far the mask grows,
-the strength. With --all every combination is made. A take that exists is not made again: the page can be
-stopped and begun anew.
+setting is changed at a time: the timing, the steps (4 and 8 without guidance, 20, 40), how far the mask
+grows, the strength. With --all every combination is made. A take that exists is not made again: the page can
+be stopped and begun anew.
 """
 
 import argparse
@@ -107,11 +107,11 @@ def figure(chosen: dict[str, Any], made: dict[str, Any], folder: Path) -> str:
     if "error" in made:
         return f"<figure><b>{name}</b><p class='fail'>{html.escape(made['error'])}</p></figure>"
     film = html.escape(os.path.relpath(made["path"], folder))
+    checks = made["checks"]
     rows = "".join(
-        f"<tr><td>{title}</td><td>{shown(made['checks'].get(key))}</td></tr>"
-        for key, title in FIGURES.items()
+        f"<tr><td>{title}</td><td>{shown(checks.get(key))}</td></tr>" for key, title in FIGURES.items()
     )
-    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in made["checks"]["reasons"])
+    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in checks["reasons"])
     return (
         f"<figure><video src='{film}' controls loop muted></video><b>{name}</b> "
         f"<span class='{made['badge']}'>{made['badge']}</span>, {made['seconds']} s"

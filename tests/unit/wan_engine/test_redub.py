@@ -200,6 +200,18 @@ def test_the_end_meets_the_source_that_follows() -> None:
     assert spy.seen["chunk0_mask"].amax((0, 1, 3, 4)).tolist() == [1, 1, 1, 0]  # frames 12 to 15 are known
 
 
+def test_both_ends_join_the_source_without_a_jump() -> None:
+    """A mouth that moves in the middle only: at both ends the take goes on from the shot, and into it."""
+    moving = make_shot(before=40, count=12, after=8)
+    still = HeldFootage(torch.full_like(moving.pictures_CFHW, 0.0), moving.masks_FHW, 40)
+    brightness = listen(still, 6)
+    assert brightness.max() > 0.5
+    for end in (0, -1):  # the source there is black
+        assert abs(brightness[end]) < 0.02
+    steps = brightness.diff().abs()
+    assert max(steps[0], steps[-1]) < 0.02 < steps.max()
+
+
 def test_the_voice_of_a_frame_reaches_its_own_latent_and_its_neighbours_only() -> None:
     rest = torch.randn(25, 100, SPEC.audio_dim, generator=torch.Generator().manual_seed(0))
     with PARTS.experts() as experts:
