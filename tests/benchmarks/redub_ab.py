@@ -125,13 +125,14 @@ def shown(value: Any) -> str:
 
 
 def write_page(page: Path, title: str, takes: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
-    """Write the page: the base, then a section for each setting that was changed."""
+    """Write the page: for each setting that was changed the base, and beside it what was made of it."""
     base = {name: values[0] for name, values in AXES.items()}
     groups: dict[str, list[str]] = {}
     for chosen, made in takes:
         changed = [name for name in AXES if chosen[name] != base[name]]
-        heading = " and ".join(changed) or "base"
-        groups.setdefault(heading, []).append(figure(chosen, made, page.parent))
+        heading = ", ".join(changed) or "base"
+        beside = [figure(base, takes[0][1], page.parent)] if changed else []
+        groups.setdefault(heading, beside).append(figure(chosen, made, page.parent))
     sections = "".join(
         f"<section><h2>{heading}</h2><div class='takes'>{''.join(figures)}</div></section>"
         for heading, figures in groups.items()
