@@ -67,6 +67,6 @@ def show_error(parent: QWidget, info: ErrorInfo) -> None:
     copy = box.addButton(text("error.copy"), QMessageBox.ButtonRole.ActionRole)
     copy.clicked.disconnect()
     copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(describe(info)))
-    box.addButton(text("error.close"), QMessageBox.ButtonRole.AcceptRole)
+    box.setEscapeButton(box.addButton(text("error.close"), QMessageBox.ButtonRole.AcceptRole))
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.open()

@@ -54,6 +54,7 @@ def page(app: App) -> ShotsPage:
     """A page with one shot that has a voice and a range."""
     shown = app.shots_page
     app.window.activateWindow()
+    wait_until(app.window.isActiveWindow)
     for shot in app.project.project.shots:
         app.project.remove_shot(shot.shot_id)
     if shown.mask_bar.show_it.isChecked():
