@@ -25,7 +25,7 @@ from daemon.protocol.messages import JobChanged
 AXES: dict[str, tuple[Any, ...]] = {
     "timing": ("native", "model"),
     "steps": (20, 4, 8, 40),
-    "mask": (0.0, -0.08, 0.15),
+    "mask": (0.0, -0.05, 0.08),
     "strength": (1.0, 0.85, 0.7),
 }
 """The settings compared; the first of each is the base."""
