@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from wan_engine.errors import CheckpointError, SettingError
 from wan_engine.specs import TASKS, find_task
+from wan_engine.text import extend
 from wan_engine.text.aesthetics import VOCABULARY, compose
 from wan_engine.text.extend import TRIES, HttpChat, LocalChat, extend_from_settings, extend_prompt, small_png
 from wan_engine.text.instructions import instruction
@@ -205,3 +207,29 @@ def test_settings_that_cannot_work_are_refused(
 
 def test_a_local_model_that_is_not_there_leaves_the_prompt(tmp_path: Path) -> None:
     assert extend_prompt("A cat.", "t2v-A14B", LocalChat(str(tmp_path / "none"))) == "A cat."
+
+
+def test_a_local_model_extends_a_prompt_the_same_way_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transformers = pytest.importorskip(
+        "transformers", reason="transformers is not installed: 150 MB that only prompt extension needs"
+    )
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    plain = Tokenizer(models.BPE({letter: number for number, letter in enumerate(letters)}, []))
+    plain.pre_tokenizer, plain.decoder = pre_tokenizers.ByteLevel(), decoders.ByteLevel()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=plain)
+    tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
+    tokenizer.save_pretrained(tmp_path)
+    torch.manual_seed(0)
+    config = transformers.Qwen2Config(
+        vocab_size=len(letters), hidden_size=16, intermediate_size=32, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=2, bos_token_id=None, eos_token_id=None,
+    )  # fmt: skip
+    transformers.Qwen2ForCausalLM(config).save_pretrained(tmp_path)
+    monkeypatch.setattr(extend, "MOST_TOKENS", 8)
+    first, again = (extend_prompt("A cat.", "t2v-A14B", LocalChat(str(tmp_path)), seed=3) for _ in range(2))
+    assert first == again
+    assert first not in ("", "A cat.")
