@@ -86,7 +86,11 @@ class Installation:
         torch = [item for item in wanted if re.match(r"torch\b", item)]
         packages = [*pyproject["project"]["dependencies"], *(item for item in wanted if item not in torch)]
         environment, choices, machine = self.environment, self.choices, self.machine
-        steps: list[Step] = [version.CopySource(self.clone, self.source), MakeEnvironment(environment)]
+        has_pip = choices.packages_from is not None and (choices.packages_from / "pip").is_dir()
+        steps: list[Step] = [
+            version.CopySource(self.clone, self.source),
+            MakeEnvironment(environment, with_pip=not has_pip),
+        ]
         if choices.packages_from:
             steps.append(version.SharePackages(environment, choices.packages_from))
         steps += [

@@ -22,7 +22,8 @@ DECISIVE = ("python", "packages", "face models", "engine")
 """What the doctor must find well before a version is put to use; the rest is not the version's doing."""
 
 LEFTOVERS = ("versions", "environment", "daemon.lock", "endpoint.json")
-PROJECTS = ("takes", "work", "editors", "reports", "queue.sqlite", "queue.sqlite-wal", "queue.sqlite-shm")
+OURS = (NAME, INCOMPLETE, "installer.lock")
+"""What the data folder holds until the very end. All else in it, but the models, is the user's own."""
 
 
 def install(installation: Installation, progress: Progress, *, command: str = "install") -> None:
@@ -113,16 +114,19 @@ def uninstall(
             if not record.put_back(Path(written.path)):
                 kept.append(written.path)
         service.forget_unit(machine)
-        for name in (*LEFTOVERS, *(PROJECTS if with_projects else ())):
-            _remove(data / name)
+        for path in (*(data / name for name in LEFTOVERS), *(_projects(machine) if with_projects else ())):
+            _remove(path)
         for folder in (machine.cache, machine.logs, *((machine.config,) if with_projects else ())):
             _remove(Path(folder))
         (Path(machine.config) / "keys.json").unlink(missing_ok=True)
         if with_models:
             _remove(Path(machine.models))
-    for name in (NAME, INCOMPLETE, "installer.lock"):
+    for name in OURS:
         (data / name).unlink(missing_ok=True)
     record.remove_folders()
+    for folder in (machine.models, machine.config, data):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()  # only if nothing is left in it
     return kept
 
 
@@ -134,12 +138,13 @@ def plan_of_removal(record: Record, machine: Machine, with_models: bool, with_pr
         f"{'Put back' if written.before is not None else 'Remove'} {written.path}"
         for written in reversed(record.files)
     ]
-    going = [data / name for name in (*LEFTOVERS, *(PROJECTS if with_projects else ()))]
+    going = [data / name for name in LEFTOVERS]
+    going += _projects(machine) if with_projects else []
     going += [Path(machine.cache), Path(machine.logs)]
     going += [Path(machine.config)] if with_projects else [Path(machine.config) / "keys.json"]
     going += [Path(machine.models)] if with_models else []
     lines += [f"Remove {path}" for path in going if path.exists()]
-    staying = [data / name for name in PROJECTS] if not with_projects else []
+    staying = [] if with_projects else _projects(machine)
     staying += [] if with_models else [Path(machine.models)]
     return lines + [f"Leave {path}" for path in staying if path.exists()]
 
@@ -168,6 +173,13 @@ def _stop_daemon(record: Record) -> None:
         if (programs / name).is_file():
             subprocess.run([str(programs / name), "daemon", "stop"], capture_output=True, check=False)
             return
+
+
+def _projects(machine: Machine) -> list[Path]:
+    """Return what the data folder holds of the user's own, without the models."""
+    data, models = Path(machine.data), Path(machine.models)
+    found = sorted(data.iterdir()) if data.is_dir() else []
+    return [path for path in found if path.name not in (*LEFTOVERS, *OURS) and path != models]
 
 
 def _remove(path: Path) -> None:

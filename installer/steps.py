@@ -58,6 +58,7 @@ class MakeEnvironment:
     """An empty virtual environment with pip in it, of the Python that runs us."""
 
     environment: Environment
+    with_pip: bool = True  # False where pip comes with shared packages
     title: str = "Making an environment"
 
     def is_done(self) -> bool:
@@ -69,6 +70,7 @@ class MakeEnvironment:
         """Make it anew; what another Python version left there is of no use."""
         self.environment.begin("environment")
         command = [sys.executable, "-m", "venv", "--clear", str(self.environment.folder)]
+        command += [] if self.with_pip else ["--without-pip"]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise _problem_of_venv(run.stdout + run.stderr)

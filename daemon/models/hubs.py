@@ -1,4 +1,4 @@
-"""Asks a hub what files a model has: Hugging Face through `huggingface_hub`, ModelScope through `modelscope`.
+"""Asks a hub what files a model has: Hugging Face by `huggingface_hub`, ModelScope by `modelscope_hub`.
 
 Both packages know their own addresses, mirrors and log-ins (HF_ENDPOINT, HF_TOKEN, MODELSCOPE_DOMAIN); the
 bytes themselves come through daemon/models/fetch.py.
@@ -7,14 +7,13 @@ bytes themselves come through daemon/models/fetch.py.
 import importlib
 import importlib.util
 import os
-from typing import Any
 
 from daemon.models.catalog import Entry
 from daemon.models.fetch import RemoteFile
 from daemon.models.store import is_plain
 from daemon.protocol.errors import MachineError
 
-PACKAGES = {"huggingface": "huggingface_hub", "modelscope": "modelscope"}
+PACKAGES = {"huggingface": "huggingface_hub", "modelscope": "modelscope_hub"}
 
 
 def list_files(entry: Entry, hub: str | None = None) -> list[RemoteFile]:
@@ -74,18 +73,16 @@ def _ask_huggingface(repository: str) -> list[RemoteFile]:
 
 
 def _ask_modelscope(repository: str) -> list[RemoteFile]:
-    api = importlib.import_module("modelscope.hub.api").HubApi()
-    address = importlib.import_module("modelscope.hub.file_download").get_file_download_url
-    files: list[dict[str, Any]] = api.get_model_files(repository, revision="master", recursive=True)
+    api = importlib.import_module("modelscope_hub").HubApi()
     return [
         RemoteFile(
-            path=file["Path"],
-            url=address(repository, file["Path"], "master"),
-            bytes=int(file["Size"]),
-            sha256=file.get("Sha256") or None,
+            path=file.path,
+            url=api.legacy.get_download_url(repository, "model", file.path, "master"),
+            bytes=file.size,
+            sha256=file.sha256,
         )
-        for file in files
-        if file.get("Type") != "tree"
+        for file in api.list_repo_files(repository, "model", revision="master")
+        if file.type != "tree"
     ]
 
 

@@ -240,8 +240,10 @@ def test_uninstalling_leaves_the_home_as_it_was(scratch: Scratch, before: dict[s
     assert "Put back" in plan
     assert scratch.run("uninstall").returncode == 0
     after = contents(scratch.home)
-    queue = {name for name in after if "queue.sqlite" in name}  # a project: the daemon has made it
+    queue = {name for name in after if "dubwright/queue." in name}  # a project: the daemon has made it
     assert {name: data for name, data in after.items() if name not in queue} == before
+    assert scratch.run("uninstall", "--models", "--projects").returncode == 0
+    assert not scratch.data.exists()
 
 
 def test_a_killed_installation_can_be_taken_away(tmp_path: Path, face_models: Path) -> None:

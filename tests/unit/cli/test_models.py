@@ -48,12 +48,17 @@ def test_a_model_comes_in_is_checked_packed_and_goes(dubwright: Command, tmp_pat
         (("import", "nowhere"), 2, "models.not_found"),
         (("unpack", "nowhere.tar"), 2, "models.not_found"),
         (("pack", "s2v-14B", "out.tar"), 2, "models.not_found"),
-        (("get", "s2v-14B", "--from", "modelscope"), 4, "models.unreachable"),
+        (("get", "s2v-14B", "--from", "huggingface"), 4, "models.unreachable"),
     ],
 )
 def test_what_cannot_be_is_said_with_its_code(
-    dubwright: Command, arguments: tuple[str, ...], status: int, code: str
+    dubwright: Command,
+    arguments: tuple[str, ...],
+    status: int,
+    code: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     run = dubwright("models", *arguments, "--json")
     assert (run.status, run.document["error"]["code"]) == (status, code)
     assert run.document["error"]["hint"]

@@ -1,4 +1,4 @@
-"""A hub on this machine that answers as Hugging Face does, with faults to order."""
+"""A hub on this machine that answers as Hugging Face and ModelScope do, with faults to order."""
 
 import hashlib
 import json
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 Fault = Callable[["Handler", bytes, int], bool]
 """Gets the request, the file and the first byte asked for; returns whether it has answered."""
@@ -38,6 +39,14 @@ class Hub:
             siblings.append(entry)
         return {"id": self.repository, "sha": "0123abc", "siblings": siblings}
 
+    def other_listing(self) -> dict[str, Any]:
+        """Return the same in ModelScope's words."""
+        files = [
+            {"Path": name, "Type": "blob", "Size": len(data), "Sha256": sha256(data)}
+            for name, data in self.listed.items()
+        ]
+        return {"Code": 200, "Success": True, "Data": {"Files": [{"Path": "parts", "Type": "tree"}, *files]}}
+
     @contextmanager
     def serve(self) -> Iterator[None]:
         """Answer until the block ends."""
@@ -65,6 +74,14 @@ class Handler(BaseHTTPRequestHandler):
         if path == f"/api/models/{self.hub.repository}/revision/main":
             self.answer(200, json.dumps(self.hub.listing()).encode(), {"Content-Type": "application/json"})
             return
+        if path == f"/api/v1/models/{self.hub.repository}/repo/files":  # as ModelScope does
+            self.answer(
+                200, json.dumps(self.hub.other_listing()).encode(), {"Content-Type": "application/json"}
+            )
+            return
+        if path == f"/api/v1/models/{self.hub.repository}/repo":
+            asked_for = parse_qs(self.path.partition("?")[2])["FilePath"][0]
+            path = f"/{self.hub.repository}/resolve/0123abc/{asked_for}"
         name = path.removeprefix(f"/{self.hub.repository}/resolve/0123abc/")
         if name not in self.hub.files:
             self.answer(404, b"")

@@ -189,14 +189,20 @@ def test_the_log_in_goes_to_the_hub(hub: Hub, store: Store) -> None:
     assert set(hub.tokens) == {"Bearer hf_secret"}
 
 
+def test_modelscope_serves_the_same(hub: Hub, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("modelscope_hub", reason="ModelScope's package is not installed")
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", hub.endpoint)
+    hub.faults["weights.safetensors"] = [faults.break_off]
+    download(store, entry_for(), lambda _: None, hub="modelscope", pause_s=0)
+    assert_whole(store)
+
+
 def test_no_hub_at_all_is_said_with_its_reason(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(MachineError) as caught:
         bring(store)
     assert caught.value.code == "models.unreachable"
     assert "huggingface" in caught.value.message
-    with pytest.raises(MachineError, match="modelscope is not installed"):
-        download(store, entry_for(), lambda _: None, hub="modelscope")
 
 
 def test_a_damaged_note_beside_a_part_costs_only_time(hub: Hub, store: Store) -> None:
