@@ -2,12 +2,14 @@
 
 import logging
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch._dynamo.utils import counters
 
+from wan_engine.loading.quantise import QuantLinear, is_quantised, quantise_rows
 from wan_engine.loading.streaming import BlockStream
 from wan_engine.specs import TransformerSpec
 from wan_engine.transformer.model import Transformer
@@ -82,3 +84,17 @@ def test_compiled_blocks_that_are_streamed_change_no_bit(model: Transformer) -> 
         finally:
             stream.leave()
         assert torch.equal(streamed, resident)
+
+
+def test_compiled_blocks_in_eight_bits_agree_with_uncompiled_ones(make_model: Any) -> None:
+    torch._dynamo.reset()
+    spec = replace(SPEC, num_layers=3)  # the first and the last block keep their weights
+    model = make_model(spec)
+    layers = {name: layer for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)}
+    for name, layer in layers.items():
+        if is_quantised(f"{name}.weight", spec.num_layers):
+            rows = quantise_rows(layer.weight, torch.int8)
+            model.set_submodule(name, QuantLinear(*rows, layer.bias, is_dynamic=False))
+    assert any(isinstance(layer, QuantLinear) for layer in model.modules())
+    plain, compiled = forward(model, 4), forward(model.compile_blocks(), 4)
+    assert (compiled - plain).norm() / plain.norm() < 1e-5
