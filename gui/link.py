@@ -8,7 +8,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -33,6 +33,7 @@ from daemon.protocol.messages import (
     WorkerChanged,
     job_topic,
 )
+from daemon.subscription import Subscription
 from gui.models.job_table import compare, list_jobs
 
 ACTIVE_STATES = tuple(state for state in JobState if state not in FINAL_STATES)
@@ -163,7 +164,7 @@ class Link(QObject):
 
     def _serve(self, client: Client) -> None:
         heard_at = time.monotonic()
-        with client.subscribe(job_topic(), DAEMON_TOPIC) as subscription:
+        with client.subscribe(job_topic(), DAEMON_TOPIC) as subscription, self._last_words(subscription):
             while not self._is_closing:
                 while self._calls:
                     self._calls.popleft()(client)
@@ -176,6 +177,18 @@ class Link(QObject):
                     self._list_active(client)
 
     def _hear(self, client: Client, event: Event) -> None:
+    @contextlib.contextmanager
+    def _last_words(self, subscription: Subscription) -> Iterator[None]:
+        """When a request fails because the daemon is gone, hear whether it had said that it was stopping."""
+        try:
+            yield
+        except DubwrightError:
+            with contextlib.suppress(DubwrightError):
+                while (found := subscription.next(timeout_s=_POLL_S)) is not None:
+                    if isinstance(found[0], DaemonStopping):
+                        self._should_start = False
+            raise
+
         match event:
             case Subscribed(topic=topic) if topic == DAEMON_TOPIC:
                 self._read_all(client)
