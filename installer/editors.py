@@ -116,11 +116,6 @@ class PlaceStaged:
         for step in self._steps():
             step.do(progress)
 
-    def undo(self, progress: Progress) -> None:
-        """Take them away."""
-        for step in self._steps():
-            step.undo(progress)
-
     def _steps(self) -> list[PlaceFile]:
         return [
             PlaceFile(self.record, self.title, self.folder / name, lambda data=data: data)

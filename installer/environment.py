@@ -93,6 +93,15 @@ class Environment:
                 continue  # the child got the Ctrl-C too and ends in its own way
         return 128 - status if status < 0 else status
 
+    def ask(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run `command` with this environment active and return what it said; 1 when it cannot even start."""
+        try:
+            return subprocess.run(
+                self._resolved(command), env=self.variables(), capture_output=True, text=True, check=False
+            )
+        except OSError as error:
+            return subprocess.CompletedProcess(command, 1, "", str(error))
+
     def _resolved(self, command: Sequence[str]) -> list[str]:
         """Name our own programs in full: Windows and `exec` of a bare name look in the parent's PATH."""
         names = [command[0], f"{command[0]}.exe"] if os.name == "nt" else [command[0]]

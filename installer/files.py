@@ -45,10 +45,6 @@ class PlaceFile:
         """Write it; what was there is kept in the record."""
         self.record.write(Path(self.path), self.content(), self.mode)
 
-    def undo(self, progress: Progress) -> None:
-        """Put back what was there."""
-        self.record.put_back(Path(self.path))
-
 
 @dataclass
 class PlaceShortcut:
@@ -89,7 +85,3 @@ class PlaceShortcut:
                 f"The shortcut {self.path} could not be made: {run.stderr.strip()}",
                 "Install without it: --without desktop.",
             )
-
-    def undo(self, progress: Progress) -> None:
-        """Take it away."""
-        self.record.put_back(Path(self.path))

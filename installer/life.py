@@ -3,13 +3,12 @@
 import contextlib
 import json
 import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from installer import service
 from installer.environment import Environment
-from installer.installation import Installation
+from installer.installation import Installation, read_choices
 from installer.lock import only_installer
 from installer.machine import Machine
 from installer.pip import Pip
@@ -33,16 +32,15 @@ def install(installation: Installation, progress: Progress, *, command: str = "i
     """
     record = installation.record
     with _at_work(record, installation.machine, command, progress):
+        previous = in_use(installation)
         try:
             run_steps(installation.build_steps(), progress)
             check(installation, progress)
-        except InstallError:
-            if record.version not in (None, installation.version):
-                shutil.rmtree(installation.folder)
-                record.end()
-                progress.say(f"The version in use stays: {record.version}.")
+            put_to_use(installation, progress)
+        except (InstallError, OSError):
+            if previous is not None:
+                go_back(installation, previous, progress)
             raise
-        put_to_use(installation, progress)
 
 
 def repair(installation: Installation, progress: Progress) -> None:
@@ -57,12 +55,34 @@ def repair(installation: Installation, progress: Progress) -> None:
         put_to_use(installation, progress)
 
 
+def in_use(installation: Installation) -> Installation | None:
+    """Return the version that `installation` is to replace; None when there is none, or it is the same."""
+    record = installation.record
+    if record.version in (None, installation.version):
+        return None
+    source = record.folder / "versions" / record.version / "source"
+    return Installation(installation.machine, source, read_choices(record.choices), record)
+
+
+def go_back(installation: Installation, previous: Installation, progress: Progress) -> None:
+    """Remove a version that could not be put to use, and have everything point at the one before."""
+    for step in previous.place_steps():
+        try:
+            if not step.is_done():
+                step.do(progress)
+        except (InstallError, OSError) as error:
+            progress.say(f"  {step.title}: {error}")
+    shutil.rmtree(installation.folder, ignore_errors=True)
+    previous.record.end()
+    progress.say(f"The version in use stays: {previous.record.version}.")
+
+
 def put_to_use(installation: Installation, progress: Progress) -> None:
     """Stop what runs of another version, place everything, and remember it."""
     record = installation.record
     if not installation.choices.has("service"):
         service.stop_service(record, installation.machine)
-    _stop_daemon(record)
+    _stop_daemon(record, installation.environment)
     steps = installation.place_steps()
     run_steps(steps, progress)
     placed = {str(path) for step in steps for path in step.paths}
@@ -78,7 +98,7 @@ def put_to_use(installation: Installation, progress: Progress) -> None:
 def check(installation: Installation, progress: Progress) -> None:
     """Have the version's own doctor look at it. Raises InstallError with what it found."""
     progress.begin("Having the doctor look at it")
-    run = ask_doctor(installation.environment, ["--json"])
+    run = installation.environment.ask(["dubwright", "doctor", "--json"])
     try:
         findings = json.loads(run.stdout)["findings"]
     except (ValueError, KeyError):
@@ -91,17 +111,6 @@ def check(installation: Installation, progress: Progress) -> None:
     progress.end()
 
 
-def ask_doctor(environment: Environment, options: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Run a version's own doctor; one that cannot even start gives its reason on standard error."""
-    command = [str(environment.programs / "dubwright"), "doctor", *options]
-    try:
-        return subprocess.run(
-            command, env=environment.variables(), capture_output=True, text=True, check=False
-        )
-    except OSError as error:
-        return subprocess.CompletedProcess(command, 1, "", str(error))
-
-
 def uninstall(
     record: Record, machine: Machine, progress: Progress, *, with_models: bool, with_projects: bool
 ) -> list[str]:
@@ -109,7 +118,7 @@ def uninstall(
     data, kept = Path(machine.data), []
     with _at_work(record, machine, "uninstall", progress):
         service.stop_service(record, machine)
-        _stop_daemon(record)
+        _stop_daemon(record, Environment(data / "environment"))
         for written in list(reversed(record.files)):
             if not record.put_back(Path(written.path)):
                 kept.append(written.path)
@@ -164,14 +173,12 @@ def _at_work(record: Record, machine: Machine, command: str, progress: Progress)
         raise problem_of_system(error) from error
 
 
-def _stop_daemon(record: Record) -> None:
-    """Stop the daemon of the version in use; its jobs go on under the next one."""
-    if record.version is None:
-        return
-    programs = record.folder / "versions" / record.version / "environment"
-    for name in ("bin/dubwright", "Scripts/dubwright.exe"):
-        if (programs / name).is_file():
-            subprocess.run([str(programs / name), "daemon", "stop"], capture_output=True, check=False)
+def _stop_daemon(record: Record, other: Environment) -> None:
+    """Stop this home's daemon, by the version in use or else by `other`; its jobs go on under the next."""
+    own = Environment(record.folder / "versions" / str(record.version) / "environment")
+    for environment in (own, other):
+        if environment.python.exists():
+            environment.ask(["dubwright", "daemon", "stop"])
             return
 
 

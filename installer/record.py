@@ -23,6 +23,7 @@ class Written:
     path: str
     sha256: str
     before: str | None = None
+    link: str | None = None  # where a symbolic link led that was there before
 
 
 @dataclass
@@ -80,8 +81,10 @@ class Record:
                 written.sha256 = digest
                 break
         else:
-            before = base64.b64encode(path.read_bytes()).decode() if path.is_file() else None
-            self.files.append(Written(str(path), digest, before))
+            link = os.readlink(path) if path.is_symlink() else None
+            has_data = link is None and path.is_file()
+            before = base64.b64encode(path.read_bytes()).decode() if has_data else None
+            self.files.append(Written(str(path), digest, before, link))
         self.save()
 
     def has_written(self, path: Path) -> bool:
@@ -96,10 +99,11 @@ class Record:
         path.with_name(path.name + ".new").unlink(missing_ok=True)
         if not _is_ours(path, written):
             return False
-        if written.before is not None:
+        path.unlink(missing_ok=True)
+        if written.link is not None:
+            path.symlink_to(written.link)
+        elif written.before is not None:
             path.write_bytes(base64.b64decode(written.before))
-        else:
-            path.unlink(missing_ok=True)
         self.files.remove(written)
         self.save()
         return True
@@ -132,7 +136,9 @@ def read_record(folder: Path) -> Record:
 
 def _is_ours(path: Path, written: Written) -> bool:
     """Tell whether a file is as we wrote it, is not there, or is still what was there before."""
-    if not path.is_file():
+    if path.is_dir() and not path.is_symlink():
+        return False
+    if not path.is_file() or (written.link is not None and path.is_symlink()):
         return True
     data = path.read_bytes()
     before = None if written.before is None else base64.b64decode(written.before)

@@ -149,10 +149,6 @@ class StartService:
                     "Install without it (--without service): commands start the daemon on demand.",
                 )
 
-    def undo(self, progress: Progress) -> None:
-        """Stop it and have the system forget it."""
-        stop_service(self.record, self.machine)
-
     def _starting(self) -> list[list[str]]:
         if self.machine.system == "linux":
             return [_systemctl("daemon-reload"), _systemctl("restart", UNIT)]

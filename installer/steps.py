@@ -35,15 +35,11 @@ class Step(Protocol):
 
 
 class Placed(Step, Protocol):
-    """A step outside our own folder, which is undone by itself."""
+    """A step outside our own folder; the record (installer/record.py) undoes it."""
 
     @property
     def paths(self) -> list[PurePath]:
         """The files it writes."""
-        ...
-
-    def undo(self, progress: Progress) -> None:
-        """Make it as it was before."""
         ...
 
 

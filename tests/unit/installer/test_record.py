@@ -34,6 +34,15 @@ def test_files_and_folders_go_and_what_was_there_comes_back(record: Record, tmp_
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_that_was_there_is_a_link_again(record: Record, tmp_path: Path) -> None:
+    (tmp_path / "theirs").symlink_to(tmp_path / "nowhere")
+    record.write(tmp_path / "theirs", b"ours")
+    assert not (tmp_path / "theirs").is_symlink()
+    put_all_back(read_record(record.folder))
+    assert os.readlink(tmp_path / "theirs") == str(tmp_path / "nowhere")
+
+
 def test_what_somebody_changed_stays(record: Record, tmp_path: Path) -> None:
     record.write(tmp_path / "a" / "ours", b"ours")
     (tmp_path / "a" / "ours").write_bytes(b"changed since")
@@ -69,5 +78,5 @@ def test_a_placed_file_knows_whether_it_is_there(record: Record, tmp_path: Path)
     assert not step.is_done()  # the same, but not ours: it would not be taken away again
     step.do(Progress())
     assert step.is_done()
-    step.undo(Progress())
+    put_all_back(record)
     assert (tmp_path / "x").read_bytes() == b"new"
