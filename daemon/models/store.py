@@ -102,7 +102,8 @@ class Store:
         folder = self.folder(entry)
         found = {path.relative_to(folder).as_posix() for path in model_files(folder)}
         placed = self._notes().placed.get(entry.task)
-        absent = sorted(set(placed.files) - found) if placed else entry.lacks(found)
+        named = set(entry.hashes) if entry.task == FACES else set(placed.files) if placed else None
+        absent = entry.lacks(found) if named is None else sorted(named - found)
         return absent or sorted(set(_shards(folder, found)) - found)
 
     def note_placed(self, entry: Entry, origin: str) -> None:

@@ -114,6 +114,17 @@ def test_an_empty_store_lacks_everything_and_makes_nothing(store: Store) -> None
     assert not store.root.exists()
 
 
+def test_the_face_models_are_known_by_their_hashes(store: Store, face_models: Path) -> None:
+    folder = store.find(FACES)
+    detector, mesh = sorted(face_models.glob("*.tflite"))
+    write(folder / detector.name, detector.read_bytes())
+    assert state_of(store, FACES) == "incomplete"
+    write(folder / mesh.name, mesh.read_bytes()[:-1])
+    assert state_of(store, FACES) == "damaged"
+    write(folder / mesh.name, mesh.read_bytes())
+    assert state_of(store, FACES) == "verified"
+
+
 def test_files_put_there_by_hand_are_seen_and_counted(store: Store) -> None:
     folder = write_official(store.find("s2v-14B"))
     assert state_of(store) == "unverified"
