@@ -35,6 +35,7 @@ from daemon.protocol.messages import (
 )
 from daemon.subscription import Subscription
 from gui.models.job_table import compare, list_jobs
+from gui.models.take_list import list_takes
 
 ACTIVE_STATES = tuple(state for state in JobState if state not in FINAL_STATES)
 RETRY_S = 1.0
@@ -59,7 +60,7 @@ class Link(QObject):
     state_changed = Signal()
     jobs_listed = Signal(object)  # a Listing of every job, after each connection
     active_listed = Signal(object)  # an Active of the unfinished ones, in the order in which they will run
-    takes_listed = Signal(list)
+    takes_listed = Signal(object)  # a TakeListing
     job_changed = Signal(object)
     job_progressed = Signal(str, object)
     job_logged = Signal(str, float, str)
@@ -176,7 +177,6 @@ class Link(QObject):
                     heard_at = time.monotonic()
                     self._list_active(client)
 
-    def _hear(self, client: Client, event: Event) -> None:
     @contextlib.contextmanager
     def _last_words(self, subscription: Subscription) -> Iterator[None]:
         """When a request fails because the daemon is gone, hear whether it had said that it was stopping."""
@@ -189,6 +189,7 @@ class Link(QObject):
                         self._should_start = False
             raise
 
+    def _hear(self, client: Client, event: Event) -> None:
         match event:
             case Subscribed(topic=topic) if topic == DAEMON_TOPIC:
                 self._read_all(client)
@@ -221,7 +222,7 @@ class Link(QObject):
         self._active = {job.job_id: job for job in jobs if job.state not in FINAL_STATES}
         self._move(LinkState.ONLINE, None)
         self.jobs_listed.emit(list_jobs(jobs))
-        self.takes_listed.emit(takes)
+        self.takes_listed.emit(list_takes(takes))
 
     def _list_active(self, client: Client) -> None:
         self._wants_active = False

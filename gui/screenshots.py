@@ -89,7 +89,10 @@ class Photographer:
     def take_all(self, suffix: str) -> None:
         """Take every page in every theme and size."""
         app = self.app
+        app.window.show_page(TAKES)
+        self.wait(lambda: app.takes_page.panel.player.picture("take") is not None)
         app.takes_page.panel.player.seek(app.takes_page.panel.player.in_)
+        self.wait(app.takes.has_thumbnails)
         for theme in THEMES:
             apply_theme(self._qt, theme)
             app.refresh_theme()

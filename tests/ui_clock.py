@@ -11,8 +11,7 @@ import inspect
 import pkgutil
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import gui
@@ -52,21 +51,14 @@ class UiClock:
         return measured
 
 
-@contextmanager
-def ui_clock() -> Iterator[UiClock]:
-    """Wrap the app's functions; make the app inside."""
+def ui_clock() -> UiClock:
+    """Wrap the app's functions for good, so in a process of its own; make the app inside."""
     clock = UiClock()
-    kept: list[tuple[type, str, Any]] = []
     for kind in _classes():
         for name, member in list(vars(kind).items()):
             if inspect.isfunction(member) and name not in ("__init__", "__new__"):
-                kept.append((kind, name, member))
                 setattr(kind, name, clock.wrap(f"{kind.__name__}.{name}", member))
-    try:
-        yield clock
-    finally:
-        for kind, name, member in kept:
-            setattr(kind, name, member)
+    return clock
 
 
 def _classes() -> set[type]:

@@ -64,13 +64,16 @@ class Player(QObject):
         self._started_at = (0.0, 0)
         self._heading = 0  # where the last step went: what lies there is decoded first
         self._max_width = 0
+        self._is_closed = False
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(_TICK_MS)
         self._timer.timeout.connect(self._tick)
 
     def load(self, tracks: dict[str, Track], *, rate: Fraction, count: int) -> None:
-        """Show other clips from their first frame; `count` frames at `rate`."""
+        """Show other clips from their first frame; `count` frames at `rate`. Nothing once it is closed."""
+        if self._is_closed:
+            return
         self.stop()
         self._replace_decoders(tracks)
         self.rate, self.count = rate, count
@@ -86,6 +89,7 @@ class Player(QObject):
 
     def close(self) -> None:
         """Stop, and end every thread."""
+        self._is_closed = True
         self.stop()
         self._replace_decoders({})
 

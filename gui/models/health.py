@@ -73,12 +73,12 @@ def gpu_text(gpu: GpuInfo) -> str:
 
 def model_text(model: ModelInfo) -> str:
     """Return how a model stands, and how large it is."""
-    words = [text(MODEL_KEYS[model.state])]
-    if model.bytes:
-        words.append(_gigabytes(model.bytes))
-    if model.state in _TO_GET:
-        words.append(text("model.needs", size=_gigabytes(model.needed_bytes)))
-    return "   ".join(words)
+    words = text(MODEL_KEYS[model.state])
+    if model.bytes and model.state in _TO_GET:
+        size = text("model.part", here=_gigabytes(model.bytes), all=_gigabytes(model.needed_bytes))
+    else:
+        size = _gigabytes(model.bytes or model.needed_bytes)
+    return f"{words}   {size}"
 
 
 def can_get(model: ModelInfo) -> bool:

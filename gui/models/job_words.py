@@ -1,6 +1,7 @@
 """What is said about a job: the cells of its row, its tooltip, lengths of time."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from daemon.protocol.jobs import (
@@ -13,6 +14,7 @@ from daemon.protocol.jobs import (
     ProbeSpec,
     RedubSpec,
 )
+from daemon.protocol.messages import LogEntry
 from gui.texts import Key, text
 
 _HIDDEN = (FacesSpec, AlignSpec, ProbeSpec, CheckSpec)  # the app's own questions, not anybody's work
@@ -63,6 +65,21 @@ def progress_text(job: Job) -> str:
     return ""
 
 
+def history(job: Job, log: Sequence[LogEntry]) -> list[str]:
+    """Return what happened to a job, line by line, oldest first: its own dates and the daemon's log."""
+    sender = _SENDER_KEYS.get(job.submitted_by)
+    by = job.submitted_by if sender is None else text(sender)
+    entries = [
+        (job.submitted_at, text("job.submitted", by=by)),
+        *((entry.at, entry.sentence) for entry in log),
+    ]
+    if job.started_at is not None:
+        entries.append((job.started_at, text("job.began")))
+    if job.finished_at is not None:
+        entries.append((job.finished_at, text(_ENDED_KEYS.get(job.state, "job.ended"))))
+    return [f"{time_text(at)}  {sentence}" for at, sentence in sorted(entries, key=lambda entry: entry[0])]
+
+
 def job_tooltip(job: Job) -> str:
     """Return the paths of a job, and its error with the hint."""
     spec = job.spec
@@ -107,6 +124,11 @@ _SENDER_KEYS: dict[str, Key] = {
     "cli": "sender.cli",
     "demo": "sender.demo",
     "plugin": "sender.plugin",
+}
+_ENDED_KEYS: dict[JobState, Key] = {
+    JobState.DONE: "job.ended_done",
+    JobState.FAILED: "job.ended_failed",
+    JobState.CANCELLED: "job.ended_cancelled",
 }
 _STAGE_KEYS: dict[str, Key] = {
     "probe": "stage.probe",

@@ -33,6 +33,22 @@ class Origin(NamedTuple):
     out: int
 
 
+class TakeListing(NamedTuple):
+    """All takes, newest job first, ready to be shown."""
+
+    takes: list[Take]
+    by_job: dict[str, list[Take]]
+
+
+def list_takes(takes: Sequence[Take]) -> TakeListing:
+    """Arrange all takes, given oldest first as the daemon lists them. For the link's thread."""
+    by_job: dict[str, list[Take]] = {}
+    for take in takes:
+        by_job.setdefault(job_of(take), []).append(take)
+    newest_first = {job_id: sorted(by_job[job_id], key=number_of) for job_id in reversed(by_job)}
+    return TakeListing([take for made in newest_first.values() for take in made], newest_first)
+
+
 class TakeList(QAbstractListModel):
     """Every take the daemon knows, or those of one shot."""
 
@@ -43,6 +59,7 @@ class TakeList(QAbstractListModel):
         super().__init__()
         self._all: list[Take] = []
         self._takes: list[Take] = []  # those shown
+        self._by_job: dict[str, list[Take]] = {}  # newest first
         self._jobs: frozenset[str] | None = None
         self._thumbnails: dict[str, QImage] = {}
 
@@ -52,7 +69,8 @@ class TakeList(QAbstractListModel):
 
     def find(self, take_id: str) -> Take | None:
         """Return a take by its id, shown or not."""
-        return next((take for take in self._all if take.take_id == take_id), None)
+        made = self.of_job(take_id.rpartition("-")[0])
+        return next((take for take in made if take.take_id == take_id), None)
 
     def row_of(self, take_id: str) -> int | None:
         """Return the row of a take; None when it is not shown."""
@@ -60,12 +78,15 @@ class TakeList(QAbstractListModel):
 
     def job_ids(self) -> list[str]:
         """Return the jobs that made takes, newest first."""
-        return list(dict.fromkeys(job_of(take) for take in self._all))
+        return list(self._by_job)
+
+    def of_job(self, job_id: str) -> list[Take]:
+        """Return the takes of a job, by number."""
+        return self._by_job.get(job_id, [])
 
     def siblings(self, take: Take) -> list[Take]:
         """Return the takes of the same job, this one included, by number."""
-        job = job_of(take)
-        return sorted((other for other in self._all if job_of(other) == job), key=number_of)
+        return self.of_job(job_of(take))
 
     def show_jobs(self, job_ids: Iterable[str] | None) -> None:
         """Show the takes of some jobs only; of all with None."""
@@ -76,25 +97,29 @@ class TakeList(QAbstractListModel):
             self._takes = [take for take in self._all if self._is_shown(take)]
             self.endResetModel()
 
-    def set_all(self, takes: Sequence[Take]) -> None:
-        """Take in the whole list, oldest first as the daemon gives it."""
+    def set_all(self, listing: TakeListing) -> None:
+        """Take in the whole list."""
         self.beginResetModel()
-        jobs = list(dict.fromkeys(job_of(take) for take in takes))
-        rank = {job: place for place, job in enumerate(reversed(jobs))}
-        self._all = sorted(takes, key=lambda take: (rank[job_of(take)], number_of(take)))
+        self._all, self._by_job = listing
         self._takes = [take for take in self._all if self._is_shown(take)]
         self.endResetModel()
 
     def put(self, take: Take) -> None:
         """Take in one take, new or changed."""
-        at = next((at for at, other in enumerate(self._all) if other.take_id == take.take_id), None)
-        if at is not None:
-            self._all[at] = take
+        made = self._by_job.get(job_of(take))
+        if made is None:
+            made = []
+            self._by_job = {job_of(take): made, **self._by_job}
+        known = next((at for at, other in enumerate(made) if other.take_id == take.take_id), None)
+        if known is not None:
+            self._all[self._all.index(made[known])] = take
+            made[known] = take
             row = self.row_of(take.take_id)
             if row is not None:
                 self._takes[row] = take
                 self.dataChanged.emit(self.index(row), self.index(row))
         else:
+            made.append(take)
             self._all.insert(_place(self._all, take), take)
             if self._is_shown(take):
                 row = _place(self._takes, take)
@@ -117,6 +142,10 @@ class TakeList(QAbstractListModel):
             found = self._thumbnails[take.take_id] = QImage()
             self.thumbnail_wanted.emit(take)
         return found
+
+    def has_thumbnails(self) -> bool:
+        """Say whether every small picture that was asked for is there."""
+        return bool(self._thumbnails) and not any(image.isNull() for image in self._thumbnails.values())
 
     def _is_shown(self, take: Take) -> bool:
         return self._jobs is None or job_of(take) in self._jobs

@@ -40,7 +40,7 @@ from gui.views.batch_delegate import BatchDelegate
 from gui.views.parts import muted, named, on_key, show_error
 
 _ROW = 34
-_WIDTHS = (330, 200, 170, 96, 96, 64, 80, 80, 70)
+_WIDTHS = (330, 180, 160, 110, 110, 64, 76, 80, 64)
 Outcome = tuple[str, str, str]  # a row's key; its job's id or ""; why it was refused or ""
 
 
@@ -142,6 +142,7 @@ class BatchPage(QWidget):
     def _make_foot(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setContentsMargins(GAP * 2, GAP, GAP * 2, GAP)
+        row.setSpacing(GAP)
         self._note = muted(text("batch.hint"))
         row.addWidget(self._note, 1)
         row.addWidget(self._button("batch.tonight", lambda: self.submit(tonight=True)))

@@ -1,6 +1,7 @@
 """The chosen job beside the queue: what it is, what went wrong, its priority, what happened to it."""
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QSpinBox, QWidget
 
 from daemon.protocol.jobs import Job, JobState, RedubSpec
@@ -8,7 +9,7 @@ from daemon.protocol.messages import JobPreviewed, LogEntry
 from daemon.protocol.night import ForecastJob
 from gui.link import Link
 from gui.models.job_table import WAITING
-from gui.models.job_words import cell_texts, job_tooltip, time_text
+from gui.models.job_words import cell_texts, history, job_tooltip
 from gui.models.night import forecast_text
 from gui.texts import text
 from gui.theme import colour
@@ -27,6 +28,8 @@ class JobPanel(QWidget):
         self.setMinimumWidth(280)
         self._link = link
         self._job_id = ""
+        self._job: Job | None = None
+        self._entries: list[LogEntry] = []
         layout = column(self)
         self._title = named(wrapped(), "title")
         self._facts = muted()
@@ -51,7 +54,7 @@ class JobPanel(QWidget):
     def show_job(self, job: Job | None, forecast: ForecastJob | None = None) -> None:
         """Show a job as it is now, and when it will run; or that none is chosen."""
         is_other = (job.job_id if job else "") != self._job_id
-        self._job_id = job.job_id if job else ""
+        self._job, self._job_id = job, job.job_id if job else ""
         self._priority_row.setVisible(job is not None)
         self._open.setVisible(job is not None and isinstance(job.spec, RedubSpec))
         self._error.setVisible(job is not None and job.error is not None)
@@ -77,6 +80,8 @@ class JobPanel(QWidget):
             self.preview.clear()
         if is_other:
             self._read_log()
+        else:
+            self._show_log()
 
     def _show_preview(self, found: JobPreviewed) -> None:
         if found.job_id == self._job_id and self.isVisible():
@@ -117,14 +122,23 @@ class JobPanel(QWidget):
 
     def _read_log(self) -> None:
         job_id = self._job_id
-        self.log.clear()
+        self._entries = []
+        self._show_log()
         if job_id:
             self._link.ask(lambda client: client.job_log(job_id), lambda found: self._set_log(job_id, found))
 
     def _set_log(self, job_id: str, entries: list[LogEntry]) -> None:
         if job_id == self._job_id:
-            self.log.setPlainText("\n".join(f"{time_text(entry.at)}  {entry.sentence}" for entry in entries))
+            self._entries = entries
+            self._show_log()
 
     def _add_log(self, job_id: str, at: float, sentence: str) -> None:
         if job_id == self._job_id:
-            self.log.appendPlainText(f"{time_text(at)}  {sentence}")
+            self._entries = [*self._entries, LogEntry(at=at, sentence=sentence)]
+            self._show_log()
+
+    def _show_log(self) -> None:
+        words = "" if self._job is None else "\n".join(history(self._job, self._entries))
+        if words != self.log.toPlainText():
+            self.log.setPlainText(words)
+            self.log.moveCursor(QTextCursor.MoveOperation.End)

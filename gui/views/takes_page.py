@@ -5,7 +5,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import msgspec
 import numpy as np
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
@@ -66,6 +65,9 @@ class TakesPage(QWidget):
         self._chance = chance or random.Random()
         self._current = ""
         self._pair: BlindPair | None = None
+        self._offered: list[ShotKey] = []
+        self._by_shot: dict[ShotKey, list[str]] = {}  # ids of jobs
+        self._shot: ShotKey | None = None  # the one whose takes are shown; None: all
         self.list = TakeGrid(takes)
         self.panel = PlayerPanel(Strip(("lane.original", "lane.voice")), has_modes=True)
         self.details = TakePanel()
@@ -198,21 +200,22 @@ class TakesPage(QWidget):
 
     def _show_shots(self) -> None:
         """Offer the shots that have takes, the chosen one kept."""
-        shots = self._shots()
-        kept = self.shots.currentData()
+        shots = self._by_shot = self._shots()
+        names = [text("takes.all_shots", n=len(shots))]
+        names += [text("takes.shot", name=Path(s.source).stem, first=s.in_, last=s.out) for s in shots]
+        self._offered = list(shots)
         self.shots.blockSignals(True)
         self.shots.clear()
-        self.shots.addItem(text("takes.all_shots", n=len(shots)), None)
-        for shot in shots:
-            name = Path(shot.source).stem
-            self.shots.addItem(text("takes.shot", name=name, first=shot.in_, last=shot.out), shot)
-        self.shots.setCurrentIndex(max(0, self.shots.findData(kept)))
+        self.shots.addItems(names)
+        is_kept = self._shot is not None and self._shot in shots
+        self.shots.setCurrentIndex(self._offered.index(self._shot) + 1 if is_kept and self._shot else 0)
         self.shots.blockSignals(False)
         self._filter()
 
     def _filter(self) -> None:
-        shot = self.shots.currentData()
-        self._takes.show_jobs(None if shot is None else self._shots().get(shot, []))
+        row = self.shots.currentIndex()
+        self._shot = self._offered[row - 1] if row > 0 else None
+        self._takes.show_jobs(None if self._shot is None else self._by_shot[self._shot])
 
     # The player.
 
@@ -369,13 +372,9 @@ class TakesPage(QWidget):
     def _rival_of(self, take: Take) -> Take | None:
         """Return the next take of the same shot and length, or the one before."""
         spec = self._spec_of(take)
-        jobs = [job_of(take)] if spec is None else self._shots().get(shot_of(spec), [])
-        same = [
-            other
-            for job_id in jobs
-            for other in self._takes.siblings(msgspec.structs.replace(take, take_id=f"{job_id}-1"))
-            if other.frames == take.frames
-        ]
+        jobs = [job_of(take)] if spec is None else self._by_shot.get(shot_of(spec), [])
+        made = [other for job_id in jobs for other in self._takes.of_job(job_id)]
+        same = [other for other in made if other.frames == take.frames]
         at = next((at for at, other in enumerate(same) if other.take_id == take.take_id), 0)
         return same[(at + 1) % len(same)] if len(same) > 1 else None
 
