@@ -4,6 +4,7 @@ import contextlib
 import os
 import plistlib
 import subprocess
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -20,6 +21,7 @@ LABEL = "dubwright.daemon"
 TASK = "Dubwright"
 KINDS = {"linux": "systemd", "darwin": "launchd", "win32": "task"}
 TIMEOUT_S = 60.0
+PAUSES_S = (0.5, 1.0, 2.0)
 
 
 def service_file(machine: Machine) -> PurePath:
@@ -141,27 +143,35 @@ class StartService:
             if not has_user_manager():
                 progress.say("  no systemd session here: it starts at the next login")
                 return
+        if self.machine.system == "darwin":
+            stop_service(self.record, self.machine)  # launchd takes no second one of the same name
+            self.record.service = KINDS["darwin"]
         for command in self._starting():
-            run = _run(command)
-            if run.returncode and command[1] not in ("bootout",):
-                raise InstallError(
-                    f"`{' '.join(command)}` failed: {(run.stderr or run.stdout).strip()}",
-                    "Install without it (--without service): commands start the daemon on demand.",
-                )
+            _run_patiently(command)
 
     def _starting(self) -> list[list[str]]:
         if self.machine.system == "linux":
             return [_systemctl("daemon-reload"), _systemctl("restart", UNIT)]
         if self.machine.system == "darwin":
-            domain = f"gui/{_user_id()}"
-            return [
-                ["launchctl", "bootout", f"{domain}/{LABEL}"],
-                ["launchctl", "bootstrap", domain, str(self.file)],
-            ]
+            return [["launchctl", "bootstrap", f"gui/{_user_id()}", str(self.file)]]
         return [
             ["schtasks", "/Create", "/TN", TASK, "/XML", str(self.file), "/F"],
             ["schtasks", "/Run", "/TN", TASK],
         ]
+
+
+def _run_patiently(command: Sequence[str]) -> None:
+    """Run a command, again if it fails: launchd ends an agent in its own time. Raises InstallError."""
+    run = _run(command)
+    for pause_s in PAUSES_S:
+        if run.returncode:
+            time.sleep(pause_s)
+            run = _run(command)
+    if run.returncode:
+        raise InstallError(
+            f"`{' '.join(command)}` failed: {(run.stderr or run.stdout).strip()}",
+            "Install without it (--without service): commands start the daemon on demand.",
+        )
 
 
 def stop_service(record: Record, machine: Machine) -> None:
