@@ -77,6 +77,7 @@ def make(
     processes: Processes,
     *,
     report: Callable[[Progress], None],
+    is_cancelled: Callable[[], bool] | None = None,
     keeper: Keeper | None = None,
     pipeline: Pipeline | None = None,
 ) -> Written:
@@ -103,7 +104,7 @@ def make(
         picture=picture,
         sound=sound,
         pose=pose,
-        control=Control(report=report if processes.is_first else None),
+        control=Control(report=report if processes.is_first else None, is_cancelled=is_cancelled),
         seed=seed,
         **_sampling(options, task),
         **clips.settings(),

@@ -193,7 +193,11 @@ class WanEngine:
         previewer = Previewer(
             self._slow or self._footage, self._planned, self._sampling.steps, reporter, self._source_frame
         )
-        control = Control(report=lambda progress: self._report(progress, reporter), observe=previewer.observe)
+        control = Control(
+            report=lambda progress: self._report(progress, reporter),
+            is_cancelled=lambda: look(reporter),
+            observe=previewer.observe,
+        )
         run = redub if self._slow is None else redub_at_model_rate
         return run(self._parts, self._inputs, self._sampling, self._settings, control=control, resume=resume)
 
@@ -279,6 +283,12 @@ class WanEngine:
         wanted, shot = self._wanted, self._shot
         spec = msgspec.json.encode(self._spec)
         return digest(__version__, spec, wanted.folder, wanted.lora, shot.seed, shot.region.size)
+
+
+def look(reporter: Reporter) -> bool:
+    """Let the reporter see that the job lives, also in the middle of a step; it raises to stop the job."""
+    reporter.frames(0)
+    return False
 
 
 def _check_face(shot: Shot) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from daemon import __version__
 from daemon.config import load_config
-from daemon.engines.wan import weights_for
+from daemon.engines.wan import look, weights_for
 from daemon.engines.wan_kept import WorkKeeper, digest
 from daemon.engines.wan_settings import PROMPT, quality_for
 from daemon.engines.wan_weights import let_weights_go, our_errors
@@ -22,6 +22,9 @@ from daemon.models.store import Store
 from daemon.paths import find_paths
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import GENERATE_PATHS, GenerateSpec, Quality, SpeakSpec, Take
+from daemon.provenance.delivery import provenance_of, sign
+from daemon.provenance.seal import parts_of_seal
+from daemon.provenance.statement import video_statement
 from daemon.redub.progress import Reporter
 from daemon.redub.take import (
     TakeFiles,
@@ -111,7 +114,7 @@ def _make(
     prepare_folder(final.parent)
     if (take := video.finished()) is not None:
         return take
-    note_unfinished(work, final)
+    note_unfinished(work, final, *parts_of_seal(final))
     part = part_of(final)  # a folder, so that the file in it keeps the ending that names its format
     options = options_for(flags, save_file=part / final.name)
     if options.base_seed < 0:
@@ -121,9 +124,15 @@ def _make(
     keeper = WorkKeeper(clips, __version__, flags, options.base_seed)
     try:
         written = command.make(
-            options, Processes(), report=_Steps(reporter), keeper=keeper, pipeline=pipeline
+            options,
+            Processes(),
+            report=_Steps(reporter),
+            is_cancelled=lambda: look(reporter),
+            keeper=keeper,
+            pipeline=pipeline,
         )
-        settle(written.path, final)
+        statement = video_statement(video.request, model=flags.ckpt_dir, seed=written.seed)
+        settle(sign(written.path, final, statement, log=reporter.log), final)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return _record(video, written)
@@ -143,7 +152,8 @@ def _record(video: _Video, written: command.Written) -> Take:
         checks={"badge": "look", "reasons": [_UNMEASURED], "sha256": digest_of(video.final)},
         quality=video.quality,
     )
-    write_sidecar(video.files, {"take": take, "request": video.request, "dubwright": __version__})
+    about = {"request": video.request, "provenance": provenance_of(video.final), "dubwright": __version__}
+    write_sidecar(video.files, {"take": take, **about})
     return take
 
 

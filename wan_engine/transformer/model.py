@@ -10,7 +10,7 @@ What a step does not change is made before the first one, by three calls:
 Source: Wan2.1 technical report (2025), section 4; the flow's velocity as in Lipman et al. 2023.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,6 +51,10 @@ class Memory:
     text: list[KeysValues]
 
 
+def _go_on() -> None:
+    pass
+
+
 class Transformer(nn.Module):
     """Predicts the velocity of a noisy latent.
 
@@ -70,6 +74,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.num_layers))
         self.head = Head(spec)
         self.requires_grad_(False)
+        self.check: Callable[[], None] = _go_on  # called before every block; what it raises ends the forward
 
     @property
     def dtype(self) -> torch.dtype:
@@ -147,6 +152,7 @@ class Transformer(nn.Module):
         """Return the velocity [B, C, f, h, w], float32, of a noisy latent."""
         x_BLD = self._embed(latent_BCfhw, clip)
         for index, (block, text) in enumerate(zip(self._blocks(), memory.text, strict=True)):
+            self.check()
             x_BLD = block(x_BLD, modulation.blocks_RI6D[:, index], clip.layout, text)
             x_BLD = self.after_block(index, x_BLD, clip, memory)
         video_BLD, shard = self._video(x_BLD, clip), clip.layout.shard

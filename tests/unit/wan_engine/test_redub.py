@@ -174,6 +174,21 @@ def test_a_cancelled_run_ends_at_once_and_gives_every_network_back() -> None:
     assert held == 0
 
 
+def test_a_run_can_be_cancelled_in_the_middle_of_a_step() -> None:
+    steps: list[Progress] = []
+    checks = [0]
+
+    def is_cancelled() -> bool:
+        checks[0] += bool(steps) and steps[-1].stage == "denoise"
+        return checks[0] > 1  # the first block has been checked, the second is next
+
+    control = Control(report=steps.append, is_cancelled=is_cancelled)
+    inputs = make_inputs(make_shot(before=0, count=16, after=0))
+    with pytest.raises(Cancelled):
+        list(redub(PARTS, inputs, sampling(), SHORT, control=control))
+    assert (steps[-1].stage, steps[-1].done) == ("denoise", 0)
+
+
 def listen(footage: HeldFootage, frame: int, **settings: Any) -> Tensor:
     """Return how bright the middle of the mouth is in each frame when the voice is an impulse in one."""
     steps = torch.arange(200) / 50 * float(RATE)  # in frames
