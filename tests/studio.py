@@ -17,6 +17,11 @@ from daemon.paths import find_paths
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import FINAL_STATES, Job, JobState, Take
 from daemon.protocol.messages import Event, JobChanged, JobProgressed
+from daemon.protocol.night import ScheduleSettings
+from daemon.provenance.seal import read_seal
+
+ALONE = ScheduleSettings(give_way=False, on_battery=True)
+"""Jobs on the GPU do not wait for whatever else this machine is doing."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,7 @@ def open_studio(folder: Path, face_models: Path) -> Iterator[Studio]:
         patch.setenv("DUBWRIGHT_HOME", str(folder / "home"))
         try:
             with Client.connect(name="test") as client:
+                client.schedule(ALONE)
                 yield Studio(client, folder)
         finally:
             if is_locked(find_paths().lock_file):
@@ -97,6 +103,11 @@ def command(*arguments: object) -> Run:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = run([*(str(argument) for argument in arguments), "--json"])
     return Run(status, json.loads(out.getvalue()), err.getvalue())
+
+
+def essence_of(path: str) -> str:
+    """Return the sha256 of a take's file before it was signed: the same in every run; a signature is not."""
+    return read_seal(Path(path))["stated"]["essence_sha256"]
 
 
 def sidecar_of(take: Take) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from daemon import __version__
-from daemon.protocol.jobs import RedubSpec
+from daemon.protocol.jobs import GenerateSpec, RedubSpec, SpeakSpec
 
 LABEL = "org.dubwright.take"
 """Our assertion in the manifest."""
@@ -22,6 +22,8 @@ SOURCE_TYPES = {
     "rewrite": KINDS + "compositeSynthetic",
 }
 """IPTC's words for what each engine makes: wan's mouths come from a trained model, rewrite's from footage."""
+
+WHOLLY_MADE = KINDS + "trainedAlgorithmicMedia"
 
 WHOLE_BYTES = 2 * 2**30
 """Files up to this size are hashed whole; of a longer one, such as camera originals, both ends."""
@@ -36,6 +38,7 @@ def take_statement(
     return {
         "dubwright": __version__,
         "what": "The mouth was made anew to speak another voice; the rest of the picture is the source's.",
+        "source_type": SOURCE_TYPES[engine],
         "engine": engine,
         "model": Path(spec.model).name if engine == "wan" and spec.model else None,
         "quality": spec.quality if engine == "wan" else None,
@@ -49,9 +52,26 @@ def take_statement(
     }
 
 
+def video_statement(spec: GenerateSpec | SpeakSpec, *, model: str, seed: int) -> dict[str, Any]:
+    """Return what is stated of a video that a model made as a whole."""
+    given = ("picture", "image", "voice", "audio", "pose", "pose_video")
+    files = {name: path for name in given if (path := getattr(spec, name, None)) is not None}
+    consent = getattr(spec, "consent", None)
+    return {
+        "dubwright": __version__,
+        "what": "The picture was made by a model from what is listed here.",
+        "source_type": WHOLLY_MADE,
+        "engine": "wan",
+        "model": Path(model).name,
+        "seed": seed,
+        "made_from": {name: describe_file(Path(path)) for name, path in files.items()},
+        "consent": None if consent is None else msgspec.to_builtins(consent),
+    }
+
+
 def manifest(statement: dict[str, Any], *, title: str, essence: str) -> dict[str, Any]:
     """Return the manifest's definition. `essence`: sha256 of the file as it was encoded, before signing."""
-    action = {"action": "c2pa.created", "digitalSourceType": SOURCE_TYPES[statement["engine"]]}
+    action = {"action": "c2pa.created", "digitalSourceType": statement["source_type"]}
     return {
         "claim_generator_info": [{"name": "Dubwright", "version": __version__}],
         "title": title,

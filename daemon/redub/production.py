@@ -11,7 +11,6 @@ import msgspec
 import numpy as np
 
 from daemon import __version__
-from daemon.config import load_config
 from daemon.engines.choose import open_engine
 from daemon.engines.engine import Engine, Shot
 from daemon.engines.rewrite.predict import predict_aperture
@@ -22,9 +21,9 @@ from daemon.media.colour import coding_of
 from daemon.media.deliver import OVERLAY_PIXELS, TakeWriter, matte_pixels, open_writer
 from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source
-from daemon.paths import find_paths
 from daemon.protocol.jobs import Take
-from daemon.provenance.seal import parts_of_seal, read_seal, seal
+from daemon.provenance.delivery import provenance_of, sign
+from daemon.provenance.seal import parts_of_seal
 from daemon.provenance.statement import take_statement
 from daemon.redub.checks import judge, summarise
 from daemon.redub.composite import Patch, bake, blend_crop, keep_out, overlay_planes, place_patch
@@ -191,25 +190,20 @@ def deliver(
         write(stage, patches, writer, matte)
         if matte is not None and files.matte is not None:
             settle(matte.close(), files.matte)
-        settle(sign(stage, engine, writer.close(), files, seed), files.media)
+        statement = _statement(stage, engine, seed)
+        settle(sign(writer.close(), files.media, statement, log=reporter.log), files.media)
         undo.pop_all()
 
 
-def sign(stage: Stage, engine: Engine, part: Path, files: TakeFiles, seed: int) -> Path:
-    """Sign a file that is about to get its place; return it. Why one is not signed goes to the job's log."""
-    plan, paths = stage.plan, find_paths()
-    statement = take_statement(
+def _statement(stage: Stage, engine: Engine, seed: int) -> dict[str, Any]:
+    plan, region = stage.plan, stage.shot.region
+    return take_statement(
         plan.spec,
         engine=engine.name,
         seed=seed,
-        changed=ranges_where(plan.editable & (stage.shot.region.weight > 0), plan.frames.start),
+        changed=ranges_where(plan.editable & (region.weight > 0), plan.frames.start),
         rate=(plan.info.rate.numerator, plan.info.rate.denominator),
     )
-    settings = load_config(paths.config_file).provenance
-    why_not = seal(part, files.media, statement, config=settings, paths=paths)
-    if why_not is not None:
-        stage.reporter.log(f"{files.media.name} carries no signed manifest. {why_not}")
-    return part
 
 
 def _patches(
@@ -341,12 +335,6 @@ def check_and_record(
         },
     )
     return take
-
-
-def provenance_of(media: Path) -> dict[str, Any]:
-    """Return what the sidecar says of a take's manifest, as the library's own reader finds it."""
-    enabled = load_config(find_paths().config_file).provenance.enabled
-    return {"switched_off": not enabled, **read_seal(media)}
 
 
 def check_file(

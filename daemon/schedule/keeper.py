@@ -48,6 +48,9 @@ PAGE_PATIENCE_S = 300.0
 FORETOLD = 1000
 """Jobs that a forecast goes over."""
 
+TOLD = 50
+"""Jobs that are told why they wait."""
+
 HEAVY_STATES = (JobState.QUEUED, JobState.HELD, JobState.RUNNING)
 
 
@@ -188,10 +191,17 @@ class Keeper:
         if self.sharing.reasons != before.reasons:
             log.info("Work %s. %s", "rests" if self.sharing.at_rest else "goes on", " ".join(self.held_back))
         if self.sharing.at_rest:
+            if self.sharing.reasons != before.reasons:
+                self._tell_waiting()
             self._given_way |= dict.fromkeys(self.sharing.reasons)
             self._supervisor.rest()
         else:
             self._supervisor.go_on()
+
+    def _tell_waiting(self) -> None:
+        """Write into the logs of the jobs that would run now why they do not."""
+        for job_id in sorted(self._store.heavy_jobs(JobState.QUEUED, JobState.RUNNING))[:TOLD]:
+            self._store.log(job_id, f"It waits. {' '.join(self.held_back)}")
 
     def _keep_report(self, now: float) -> None:
         """Write the report of the last window, if that has not been done and its jobs have stopped."""

@@ -29,6 +29,7 @@ import psutil
 
 from daemon.client import Client
 from daemon.connection import is_locked
+from daemon.faces.mesh import models_folder
 from daemon.launch import wait_until_stopped
 from daemon.paths import find_paths
 from daemon.protocol.errors import DubwrightError
@@ -298,6 +299,7 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two kills, about")
     parser.add_argument("--real", action="store_true", help="re-dub a shot instead of scripted jobs")
     options = parser.parse_args()
+    os.environ.setdefault("DUBWRIGHT_FACE_MODELS", str(models_folder()))  # home moves away
     with tempfile.TemporaryDirectory() as name, home_for(Path(name), scripted=not options.real) as folder:
         shot = None
         if options.real:
