@@ -18,6 +18,7 @@ from daemon.protocol.jobs import Job, JobState, RedubSpec, SpeakSpec
 from daemon.protocol.messages import Event, WorkerChanged, WorkerInfo
 from daemon.queue.eta import JobEta, Sample, cost_name, fit_costs, frames_of
 from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
+from daemon.queue.rows import uses_gpu
 from daemon.queue.store import Claim, JobStore, StaleAttemptError
 from daemon.worker.child import Child, StopKind, log_tail
 from daemon.worker.failure import error_info
@@ -351,6 +352,8 @@ class Supervisor:
         """Take the job back from a dead worker; one that was to stop has now stopped."""
         try:
             if stopping is not None:
+                if uses_gpu(claim.spec):
+                    self._store.log(claim.job_id, "The worker was ended, and what it had on the GPU is free.")
                 self._end_job(child, STOPPED_STATE[stopping])
             elif child.is_greedy:  # another try would end the same
                 self._store.log(claim.job_id, why)
