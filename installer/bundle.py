@@ -46,7 +46,10 @@ def write_bundle(
         installation = Path(machine.data) / NAME
         if installation.is_file():
             record = json.loads(installation.read_text(encoding="utf-8"))
-            kept = {key: record.get(key) for key in ("version", "choices", "service")}
+            kept = {key: record.get(key) for key in ("version", "service")}
+            kept["without"] = record.get("choices", {}).get(
+                "without"
+            )  # not the index: it may hold a password
             archive.writestr("installation.json", json.dumps(clean.document(kept), indent=1))
     return out
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return the exit status."""
     options = _parse(arguments)
+    options.typed = shlex.join(arguments)  # what a person types again after an interruption
     progress = Progress()
     try:
         return options.run(options, progress)
@@ -112,21 +114,19 @@ def _add_life(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _install(options: argparse.Namespace, progress: Progress) -> int:
     shared = options.packages_from.absolute() if options.packages_from else None
     choices = Choices(frozenset(options.without), shared, options.torch_index)
-    return _put_in(choices, read_record(data_folder()), options, progress, "install")
+    return _put_in(choices, read_record(data_folder()), options, progress)
 
 
 def _update(options: argparse.Namespace, progress: Progress) -> int:
     record = _installed()
-    return _put_in(read_choices(record.choices), record, options, progress, "update")
+    return _put_in(read_choices(record.choices), record, options, progress)
 
 
-def _put_in(
-    choices: Choices, record: Record, options: argparse.Namespace, progress: Progress, command: str
-) -> int:
+def _put_in(choices: Choices, record: Record, options: argparse.Namespace, progress: Progress) -> int:
     installation = Installation(this_machine(), CLONE, choices, record)
     if options.dry_run:
         return _show(installation)
-    life.install(installation, progress, command=command)
+    life.install(installation, progress, typed=options.typed)
     folder = desktop.launcher_folder(installation.machine)
     progress.say(f"Dubwright {installation.version} is installed. Its commands lie in {folder}")
     if str(folder) not in os.environ.get("PATH", "").split(os.pathsep):

@@ -25,13 +25,13 @@ OURS = (NAME, INCOMPLETE, "installer.lock")
 """What the data folder holds until the very end. All else in it, but the models, is the user's own."""
 
 
-def install(installation: Installation, progress: Progress, *, command: str = "install") -> None:
+def install(installation: Installation, progress: Progress, *, typed: str = "install") -> None:
     """Make the version, have its doctor look at it, put it to use, and remove what it replaces.
 
     An interrupted run goes on. Raises InstallError; a version that works already stays in use.
     """
     record = installation.record
-    with _at_work(record, installation.machine, command, progress):
+    with _at_work(record, installation.machine, typed, progress):
         previous = in_use(installation)
         try:
             run_steps(installation.build_steps(), progress)

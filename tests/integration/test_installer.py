@@ -250,6 +250,8 @@ def test_a_killed_installation_can_be_taken_away(tmp_path: Path, face_models: Pa
     scratch = make_scratch(tmp_path, face_models)
     before = contents(scratch.home)
     assert scratch.run_and_kill("install", *scratch.choices, at="Making an environment", after_s=0.2)
-    assert scratch.run("doctor").returncode == 4
+    found = scratch.run("doctor")
+    assert found.returncode == 4
+    assert "--without engine` again" in found.stdout
     assert scratch.run("uninstall").returncode == 0
     assert contents(scratch.home) == before
