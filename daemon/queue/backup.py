@@ -15,9 +15,6 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-TABLES = ("jobs", "takes", "job_log")
-"""What is taken from a broken file, in an order in which no row refers to one that is missing."""
-
 
 def backup_path(queue: Path) -> Path:
     """Return where the last good copy of a queue lies."""
@@ -57,22 +54,36 @@ def restore(queue: Path) -> float | None:
 
 
 def salvage(connection: sqlite3.Connection, broken: Path) -> int:
-    """Add the jobs that only the broken file has, with their takes and logs; return how many there are."""
-    found = 0
-    known = {row[0] for row in connection.execute("SELECT job_id FROM jobs")}
-    for table in TABLES:
+    """Bring jobs that the broken file knows better up to date, with their takes and logs; return how many.
+
+    Better: it alone has them, or with a later event.
+    """
+    known = dict(connection.execute("SELECT job_id, seq FROM jobs"))
+    newer = set()
+    for row in _readable(broken, "jobs"):
+        job_id, seq = row["job_id"], row["seq"]
+        if isinstance(seq, int) and seq > known.get(job_id, -1) and _put(connection, "jobs", row):
+            newer.add(job_id)
+    for table in ("takes", "job_log"):
         for row in _readable(broken, table):
-            if row["job_id"] in known:
-                continue
-            names = [name for name in row if name != "number" or table == "takes"]
-            marks = ", ".join("?" * len(names))
-            with contextlib.suppress(sqlite3.DatabaseError):  # a row that makes no sense here
-                connection.execute(
-                    f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",
-                    [row[name] for name in names],
-                )
-                found += table == "jobs"
-    return found
+            if row["job_id"] in newer:
+                _put(connection, table, row)
+    return len(newer)
+
+
+def _put(connection: sqlite3.Connection, table: str, row: dict[str, object]) -> bool:
+    """Write a row, in the place of an older one of its key; return whether it makes sense here."""
+    key = {"jobs": "job_id", "takes": "take_id", "job_log": "job_id, seq"}[table]
+    names = [name for name in row if table != "jobs" or name != "number"]  # the order of arrival is our own
+    values = ", ".join(f"{name} = excluded.{name}" for name in names)
+    with contextlib.suppress(sqlite3.DatabaseError):
+        connection.execute(
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "
+            f"ON CONFLICT ({key}) DO UPDATE SET {values}",
+            [row[name] for name in names],
+        )
+        return True
+    return False
 
 
 def _readable(broken: Path, table: str) -> Iterator[dict[str, object]]:

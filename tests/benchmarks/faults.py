@@ -117,6 +117,7 @@ class Stream:
         while self.open and time.monotonic() < deadline:
             self._look()
             time.sleep(0.1)
+        self._settle()
         self._check()
         self.bridge.close()
         self._connected().shutdown()
@@ -239,6 +240,14 @@ class Stream:
             del self.done[key]
             self._submit(f"{key} again")
 
+    def _settle(self) -> None:
+        """Wait for jobs that a restored queue runs once more; they find their takes on disk."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            if not self._connected().jobs([JobState.QUEUED, JobState.RUNNING]):
+                return
+            time.sleep(0.2)
+
     def _check(self) -> None:
         """Compare what there is with what an undisturbed run makes."""
         wrong = self.figures.wrong
@@ -250,7 +259,9 @@ class Stream:
             if found != [expected[int(key.split()[1]) % 3]]:
                 wrong.append(f"{key}: takes {found}")
             wrong += [
-                f"{key}: {take.take_id} is twice there" for take in job.takes if takes[take.take_id] != 1
+                f"{key}: {take.take_id} is recorded {takes[take.take_id]} times"
+                for take in job.takes
+                if takes[take.take_id] != 1
             ]
         wrong += [f"{path} is left over" for path in self.takes.rglob("*.part*")]
         deadline = time.monotonic() + PATIENCE_S

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.protocol.errors import MachineError
-from daemon.protocol.jobs import RedubSpec
+from daemon.protocol.jobs import JobState, RedubSpec
 from daemon.queue import database
 from daemon.queue.backup import backup_path, make_backup
 from daemon.queue.copier import Copier
@@ -116,6 +116,8 @@ def test_jobs_newer_than_the_copy_are_read_from_the_broken_file(tmp_path: Path) 
     store = JobStore(path)
     old, _ = store.submit(SPEC)
     make_backup(path)
+    store.move(old.job_id, JobState.RUNNING)
+    store.log(old.job_id, "It went on.")
     newer = [store.submit(SPEC)[0].job_id for _ in range(50)]
     store._db.execute("CREATE TABLE victim AS SELECT * FROM jobs")
     page = store._db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'victim'").fetchone()[0]
@@ -126,7 +128,9 @@ def test_jobs_newer_than_the_copy_are_read_from_the_broken_file(tmp_path: Path) 
     path.write_bytes(content)
     store = JobStore(path)
     assert store.broken is not None
-    assert store.broken.salvaged == 50
+    assert store.broken.salvaged == 51
+    assert store.get(old.job_id).state is JobState.RUNNING
+    assert store.job_log(old.job_id)[0].sentence == "It went on."
     assert {job.job_id for job in store.list()} == {old.job_id, *newer}
     store.close()
 
