@@ -4,7 +4,7 @@ A project never changes: each edit makes a new one, so undo is a list of old one
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from gui.models.project_file import relink, write_project
 from gui.models.shot import Project, Shot
 
 
-def seconds_a_frame(jobs: Iterator[Job] | list[Job], engine: str, quality: str = "standard") -> float | None:
+def seconds_a_frame(jobs: Iterable[Job], engine: str, quality: str = "standard") -> float | None:
     """Return how long a frame of a take took in the last jobs of an engine, or None when none ended.
 
     Of the wan engine only jobs of the same quality tell.
@@ -28,8 +28,9 @@ def seconds_a_frame(jobs: Iterator[Job] | list[Job], engine: str, quality: str =
     speeds = []
     for job in jobs:
         spec = job.spec
-        is_like = isinstance(spec, RedubSpec) and spec.engine == engine and job.state is JobState.DONE
-        if not (is_like and isinstance(spec, RedubSpec) and job.started_at and job.finished_at):
+        if job.state is not JobState.DONE or not isinstance(spec, RedubSpec) or spec.engine != engine:
+            continue
+        if not (job.started_at and job.finished_at):
             continue
         if engine == "wan" and spec.quality != quality:
             continue

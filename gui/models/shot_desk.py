@@ -17,7 +17,7 @@ from gui.models.faces import PLAIN, Face, Outline, read_faces
 from gui.models.job_table import JobTable
 from gui.models.look import Look
 from gui.models.marks import Mark, tidy, without
-from gui.models.project import ProjectModel
+from gui.models.project import ProjectModel, seconds_a_frame
 from gui.models.shot import Shot
 from gui.models.shot_words import estimate_text, row_text, why_not
 from gui.texts import text
@@ -41,6 +41,7 @@ class ShotDesk(QObject):
         self._current = 0
         self._mark_from: int | None = None
         self._steps = 0
+        self._paces: dict[tuple[str, str], float | None] = {}
         self.clips = Clips(background)
         self.faces_look = Look(link, jobs, background, read_faces)
         self.align_look = Look(link, jobs, background, read_found)
@@ -51,7 +52,7 @@ class ShotDesk(QObject):
         project.changed.connect(self._on_project)
         link.state_changed.connect(self.changed)
         jobs.changed.connect(self._on_job)
-        jobs.modelReset.connect(self.changed)
+        jobs.modelReset.connect(self._on_jobs)
         self._on_project()
 
     # What is known.
@@ -127,7 +128,14 @@ class ShotDesk(QObject):
 
     def estimate(self) -> str:
         """Return what takes will cost."""
-        return "" if self.shot is None else estimate_text(self.shot, self._jobs.jobs())
+        return "" if self.shot is None else estimate_text(self.shot, self._pace(self.shot))
+
+    def _pace(self, shot: Shot) -> float | None:
+        """Return how many seconds a frame took in the last jobs like it; read anew after each job."""
+        like = (shot.engine, shot.quality)
+        if like not in self._paces:
+            self._paces[like] = seconds_a_frame(self._jobs.jobs(), *like)
+        return self._paces[like]
 
     # Choosing and adding.
 
@@ -275,7 +283,12 @@ class ShotDesk(QObject):
     def _on_job(self, job_id: str) -> None:
         job = self._jobs.job(job_id)
         if job is not None and job.state is JobState.DONE:
-            self.changed.emit()
+            self._on_jobs()
+
+    def _on_jobs(self) -> None:
+        """Other jobs have ended than were known: estimates may be others."""
+        self._paces.clear()
+        self.changed.emit()
 
     def _face_key(self) -> tuple[object, ...]:
         shot = self.shot

@@ -1,13 +1,10 @@
 """What is said about a shot: its row in the list, why no takes can be made yet, what they will cost."""
 
-from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
-from daemon.protocol.jobs import Job
 from gui.media.clip import ClipFacts
 from gui.models.job_words import duration_text
-from gui.models.project import seconds_a_frame
 from gui.models.shot import Shot
 from gui.models.timecode import clip_timecode
 from gui.texts import text
@@ -34,10 +31,9 @@ def why_not(shot: Shot | None, facts: ClipFacts | None, missing: str) -> str:
     return ""
 
 
-def estimate_text(shot: Shot, jobs: Iterable[Job]) -> str:
-    """Return what takes of a shot will cost, going by the last jobs like it on this machine."""
+def estimate_text(shot: Shot, pace: float | None) -> str:
+    """Return what takes of a shot will cost at `pace` seconds a frame; None: that is not known."""
     frames = shot.out - shot.in_
-    pace = seconds_a_frame(list(jobs), shot.engine, shot.quality)
     if pace is None:
         return text("shots.estimate_unknown", takes=shot.takes, frames=frames)
     return text(

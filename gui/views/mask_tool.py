@@ -6,7 +6,6 @@ from enum import Enum
 import msgspec
 from PySide6.QtCore import QObject, QPointF, Qt, Signal
 from PySide6.QtGui import (
-    QBrush,
     QColor,
     QImage,
     QPainter,
@@ -19,6 +18,7 @@ from PySide6.QtGui import (
 
 from daemon.protocol.jobs import MASK_LIMITS, PAINT_LIMITS, MaskSpec, PaintOut
 from gui.models.faces import PLAIN, SIDE, Outline, tinted
+from gui.models.polyline import simplified
 from gui.theme import DARK
 
 BRUSH = 0.12  # of the face's width, at first
@@ -26,7 +26,10 @@ BRUSH_STEP = 1.2
 BRUSH_LIMITS = (0.02, 0.6)
 _TINT, _INK, _WET = QColor(DARK.bad), QColor(DARK.warn), QColor(DARK.warn)  # on pictures, in every theme
 _TINT.setAlpha(120)
+_WASH = QColor(_INK)
+_WASH.setAlpha(50)
 _WET.setAlpha(110)
+_TOLERANCE = 0.4  # px of the mask's picture
 _SMOOTH = 0.25  # of the brush: points of a stroke nearer to each other are left out
 
 
@@ -83,8 +86,8 @@ class MaskTool(QObject):
         if place is not None:
             painter.setTransform(place * to_screen)
             painter.drawImage(0, 0, self._picture(place))
-        painter.setTransform(to_screen)
-        self._paint_polygons(painter)
+        painter.resetTransform()
+        self._paint_ink(painter, to_screen)
         painter.restore()
 
     def _picture(self, place: QTransform) -> QImage:
@@ -102,21 +105,23 @@ class MaskTool(QObject):
             self._drawn = (key, image)
         return self._drawn[1]
 
-    def _paint_polygons(self, painter: QPainter) -> None:
-        pen = QPen(_INK, 1.25)
-        pen.setCosmetic(True)
-        painter.setPen(pen)
+    def _paint_ink(self, painter: QPainter, to_screen: QTransform) -> None:
+        """Paint what is painted out, the stroke under way, and the brush."""
+        painter.setPen(QPen(_INK, 1.25))
+        painter.setBrush(_WASH)
         for painted in self._polygons():
-            painter.setBrush(QBrush(_INK, Qt.BrushStyle.BDiagPattern))
-            painter.drawPath(path_of(painted))
+            painter.drawPolygon(to_screen.map(polygon_of(painted)))
         painter.setBrush(Qt.BrushStyle.NoBrush)
+        radius = self._radius() * math.sqrt(abs(to_screen.determinant()))
+        points = to_screen.map(QPolygonF(self._points))
         if self.hand is Hand.BRUSH:
-            if self._points:
-                painter.fillPath(self._stroke(), _WET)
             if self._at is not None:
-                painter.drawEllipse(self._at, self._radius(), self._radius())
+                painter.drawEllipse(to_screen.map(self._at), radius, radius)
+            if self._points:
+                painter.setPen(QPen(_WET, 2 * radius, c=Qt.PenCapStyle.RoundCap, j=Qt.PenJoinStyle.RoundJoin))
+                painter.drawPolyline(points) if points.size() > 1 else painter.drawPoint(points.at(0))
         elif self.hand is Hand.LASSO and self._points:
-            painter.drawPolyline(QPolygonF(self._points))
+            painter.drawPolyline(points)
 
     def _polygons(self) -> list[PaintOut]:
         """Return the polygons that count in the frame that is shown."""
@@ -251,7 +256,11 @@ def path_of(painted: PaintOut) -> QPainterPath:
 
 
 def _thinned(polygon: QPolygonF) -> list[tuple[float, float]]:
-    """Return a polygon's points, to a tenth of a pixel, no more of them than a job may have."""
-    points = [(round(polygon.at(i).x(), 1), round(polygon.at(i).y(), 1)) for i in range(polygon.size())]
-    step = -(-len(points) // PAINT_LIMITS["points"])
-    return points[::step]
+    """Return a polygon's points without those that are hardly off the line between their neighbours."""
+    points = [(polygon.at(i).x(), polygon.at(i).y()) for i in range(polygon.size())]
+    tolerance = _TOLERANCE
+    kept = simplified(points, tolerance)
+    while len(kept) > PAINT_LIMITS["points"]:
+        tolerance *= 2
+        kept = simplified(points, tolerance)
+    return [(round(x, 1), round(y, 1)) for x, y in kept]
