@@ -1,5 +1,6 @@
 """The re-dub at the model's rate: every source frame comes back, at its own time, and runs resume."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -52,16 +53,17 @@ def test_the_model_sees_the_source_frame_of_each_moment() -> None:
     assert torch.equal(slow.pictures([-16]), footage.pictures([-25]))
 
 
-def test_all_source_frames_come_back_untouched_outside_the_mask_and_a_run_resumes() -> None:
+@pytest.mark.parametrize("overlap", [0, 4])
+def test_all_source_frames_come_back_untouched_outside_the_mask_and_a_run_resumes(overlap: int) -> None:
     parts, footage = tiny_parts(), make_shot(before=30, count=40, after=8)
-    inputs = make_inputs(footage)
-    chunks = list(redub_at_model_rate(parts, inputs, sampling(), SETTINGS))
-    assert [(chunk.start, chunk.stop) for chunk in chunks] == timed_chunks(footage, STEP, SETTINGS, None)
+    inputs, settings = make_inputs(footage), replace(SETTINGS, overlap=overlap)
+    chunks = list(redub_at_model_rate(parts, inputs, sampling(), settings))
+    assert [(chunk.start, chunk.stop) for chunk in chunks] == timed_chunks(footage, STEP, settings, None)
     made = torch.cat([chunk.frames_CFHW for chunk in chunks], dim=1)
     outside = (footage.masks_FHW == 0).expand_as(made)
     source = footage.pictures(range(40))
     assert torch.equal(made[outside], source[outside])
     assert (made - source).abs()[~outside].mean() > 0.01
     for number, chunk in enumerate(chunks[:-1], start=1):
-        rest = list(redub_at_model_rate(parts, inputs, sampling(), SETTINGS, resume=chunk.carried))
+        rest = list(redub_at_model_rate(parts, inputs, sampling(), settings, resume=chunk.carried))
         assert torch.equal(rest[0].frames_CFHW, chunks[number].frames_CFHW)
