@@ -51,6 +51,13 @@ def status(as_json: JsonOption = False) -> int:
         memory = "" if worker.rss is None else f", {worker.rss / 2**20:.0f} MB"
         job = f" with job {worker.job_id}" if worker.job_id else ""
         print_line(f"  {worker.role} worker, process {worker.pid}: {worker.state}{job}{memory}")
+    for gpu in found.gpus:
+        facts = [f"{gpu.memory_used / 2**30:.1f} of {gpu.memory_total / 2**30:.1f} GB"]
+        facts += [] if gpu.utilisation is None else [f"{gpu.utilisation} % busy"]
+        facts += [] if gpu.temperature is None else [f"{gpu.temperature} °C"]
+        print_line(f"  {gpu.name}: {', '.join(facts)}")
+    for reason in found.held_back:
+        print_line(f"  jobs of the night and of the GPU wait: {reason}")
     counts = ", ".join(f"{count} {state}" for state, count in found.jobs.items() if count)
     print_line(f"  jobs: {counts or 'none'}")
     print_line(f"  data: {found.data}\n  logs: {found.logs}")
