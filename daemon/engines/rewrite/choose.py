@@ -15,6 +15,7 @@ from daemon.engines.rewrite.units import Units
 _CANDIDATES = 150
 _JOIN = 2.2  # of leaving a run at all, at 25 frames a second
 _MEASURE_WEIGHTS = np.array([2.0, 0.8, 0.5, 0.3, 0.3])
+_TOO_CLOSED = 1.5  # more for a mouth that must be drawn open: teeth stretch, lips that close do not
 _CONTEXT_WEIGHT = 1.0
 _TURN_WEIGHT, _TURN = 0.35, np.radians(10.0)
 _BLUR_WEIGHT = 0.8
@@ -44,8 +45,9 @@ def target_costs(
     asked, shown = wish.measures / spread, unit_measures / spread
     costs = np.zeros((len(asked), len(units)))
     for column, weight in enumerate(weights):
-        boost = 1 + (2.0 * wish.rest[:, None] if column == 0 else 0)
-        costs += weight * boost * (asked[:, column, None] - shown[None, :, column]) ** 2
+        missed = asked[:, column, None] - shown[None, :, column]
+        boost = 1 + (2.0 * wish.rest[:, None] + _TOO_CLOSED * (missed > 0) if column == 0 else 0)
+        costs += weight * boost * missed**2
     if context is not None:
         costs += _CONTEXT_WEIGHT * (1 - wish.rest[:, None]) * context
     turned = (wish.turns[:, None] - units.turns[None]) / _TURN

@@ -4,6 +4,7 @@ Needs no weights and no GPU. Learns from each source which sound goes with which
 units (choose.py), and paints them (paint.py). After Video Rewrite (Bregler, Covell, Slaney, SIGGRAPH 1997).
 """
 
+from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
@@ -35,6 +36,10 @@ class RewriteEngine:
     def __init__(self) -> None:
         """Make an engine for one take."""
         self.notes: list[str] = []
+
+    def foretell(self, frames: int, rate: Fraction) -> list[str]:
+        """Return nothing: a draft takes seconds on any machine."""
+        return []
 
     def prepare(self, shot: Shot, reporter: Reporter) -> list[FrameRange]:
         """Learn the actor and plan the whole range; return chunks of about a second."""

@@ -1,5 +1,5 @@
-"""The inside of a mouth that the footage never shows open: its own teeth under the upper lip, and darkness
-below.
+"""The inside of a mouth that must open further than the footage shows it: its own teeth under the upper lip,
+and darkness below.
 """
 
 import cv2
@@ -19,14 +19,15 @@ def own_interior(
     old_inner: np.ndarray,
     new_lower: np.ndarray,
     box: Box,
+    stretch: float = 1.0,
 ) -> np.ndarray:
     """Return (rows, columns, 3) what lies between the new lips.
 
     What the frame shows between its own lips hangs from the upper lip (`old_upper`, `new_upper`: (k, 2),
-    ordered); where the new mouth is open further, the rest is filled with a dark gradient and a hint of
-    tongue.
+    ordered), drawn out by `stretch`; where the new mouth is open further, the rest is filled with a dark
+    gradient and a hint of tongue.
     """
-    places = _hang(old_upper, new_upper, box)
+    places = _hang(old_upper, new_upper, box, stretch)
     shown = sample(picture, places, is_smooth=False)
     inside = _sample_inside(old_inner, places, picture.shape[0])
     depth = _depth(new_upper, new_lower, box)
@@ -39,14 +40,18 @@ def own_interior(
     return shown * shade * inside[..., None] + cavity * (1 - inside[..., None])
 
 
-def _hang(old_upper: np.ndarray, new_upper: np.ndarray, box: Box) -> np.ndarray:
+def _hang(old_upper: np.ndarray, new_upper: np.ndarray, box: Box, stretch: float) -> np.ndarray:
     """Return where each pixel comes from if everything hangs from the upper lip."""
     own = pixel_places(box)
     order = np.argsort(new_upper[:, 0], kind="stable")
     columns = own[0, :, 0]
     x = np.interp(columns, new_upper[order, 0], old_upper[order, 0])
-    drop = np.interp(columns, new_upper[order, 0], (old_upper - new_upper)[order, 1])
-    return np.stack([np.broadcast_to(x, own.shape[:2]), own[..., 1] + drop], axis=-1).astype(np.float32)
+    above, below = (
+        np.interp(columns, new_upper[order, 0], line[order, 1]) for line in (old_upper, new_upper)
+    )
+    return np.stack(
+        [np.broadcast_to(x, own.shape[:2]), above + (own[..., 1] - below) / stretch], axis=-1
+    ).astype(np.float32)
 
 
 def _sample_inside(outline: np.ndarray, places: np.ndarray, size: int) -> np.ndarray:

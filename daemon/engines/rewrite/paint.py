@@ -19,6 +19,11 @@ _SOFT = 0.055  # of the mouth's width: the blur of the unit's edge
 _LIGHT = 0.22  # of the mouth's width: the detail that relighting leaves alone
 _GAIN = (0.6, 1.7)
 _BLURS = (0.0, 0.7, 1.2, 2.0, 3.2)  # px, tried to make a sharp unit as soft as a frame blurred by motion
+_MOST_STRETCH = 1.2  # of what lies between the lips; beyond it teeth look long
+_OVERDRAWN = (
+    0.03,
+    0.08,
+)  # of the mouth's width: the opening beyond that stretch which begins to count, and does
 _HALF = len(INNER) // 2
 _LOWER_INNER = INNER[: _HALF + 1]  # corner to corner, below
 _UPPER_INNER = np.append(INNER[_HALF:], INNER[0])  # corner to corner, above
@@ -103,19 +108,40 @@ def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int)
     below = _below_line(new, box)[..., None]
     lips = parts[0] * (1 - below) + parts[1] * below
     between = inner[..., None]
-    if piece.is_own:
-        around = sample(piece.picture, lips)
-        within = own_interior(
-            piece.picture,
-            old_upper=piece.controls[_UPPER_INNER],
-            new_upper=new[_UPPER_INNER],
-            old_inner=piece.controls[INNER],
-            new_lower=new[_LOWER_INNER],
-            box=box,
-        )
-        return around * (1 - between) + within * between
-    places = (lips * (1 - between) + parts[2] * between).astype(np.float32)
-    return sample(piece.picture, places)
+    hung = 1.0 if piece.is_own else _overdrawn(piece.controls, new)
+    if hung == 0:
+        places = (lips * (1 - between) + parts[2] * between).astype(np.float32)
+        return sample(piece.picture, places)
+    within = own_interior(
+        piece.picture,
+        old_upper=piece.controls[_UPPER_INNER],
+        new_upper=new[_UPPER_INNER],
+        old_inner=piece.controls[INNER],
+        new_lower=new[_LOWER_INNER],
+        box=box,
+        stretch=1.0 if piece.is_own else _MOST_STRETCH * _scale(piece.controls, new),
+    )
+    if hung < 1:
+        within = hung * within + (1 - hung) * sample(piece.picture, parts[2])
+    return sample(piece.picture, lips.astype(np.float32)) * (1 - between) + within * between
+
+
+def _overdrawn(old: np.ndarray, new: np.ndarray) -> float:
+    """Return 0 for a mouth opened about as far as the unit's own, 1 where its teeth would be drawn long."""
+    height, own = (
+        np.linalg.norm(lips[_UPPER_INNER] - lips[_LOWER_INNER][::-1], axis=1).mean() for lips in (new, old)
+    )
+    excess = (height - _MOST_STRETCH * own * _scale(old, new)) / np.linalg.norm(
+        new[OUTER[0]] - new[OUTER[10]]
+    )
+    return float(np.clip((excess - _OVERDRAWN[0]) / (_OVERDRAWN[1] - _OVERDRAWN[0]), 0, 1))
+
+
+def _scale(old: np.ndarray, new: np.ndarray) -> float:
+    """Return how much larger the new mouth is drawn than the unit shows it, by the ring around the lips."""
+    return float(
+        np.linalg.norm(np.ptp(new[NEAR], axis=0)) / max(np.linalg.norm(np.ptp(old[NEAR], axis=0)), 1e-3)
+    )
 
 
 def _below_line(new: np.ndarray, box: Box) -> np.ndarray:

@@ -46,3 +46,15 @@ def test_a_single_unit_is_enough(make_units: Callable[..., Units]):
     units = make_units(2)
     costs = np.zeros((4, 2))
     assert len(choose(costs, units, np.zeros(4), 25.0)) == 4
+
+
+def test_a_unit_that_must_be_drawn_open_costs_more_than_one_that_must_be_closed(
+    make_units: Callable[..., Units],
+):
+    units = make_units()
+    wish = wish_for(units, np.array([50]))
+    shown = np.repeat(wish.measures, len(units), axis=0)
+    shown[10, 0] += 0.03
+    shown[20, 0] -= 0.03
+    costs = target_costs(wish, units, shown, None)[0]
+    assert costs[20] > 1.5 * costs[10] > 0

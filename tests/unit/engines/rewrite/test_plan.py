@@ -115,6 +115,15 @@ def test_sure_closures_shut_the_lips_in_their_frames_alone():
     assert np.allclose(shut[28:], plain[28:], rtol=0.1)
 
 
+def test_a_jaw_that_moves_with_the_lips_does_not_halve_the_opening():
+    units, modes = speaking_units()
+    middle = np.median(units.shapes, axis=0)[None]
+    change = np.zeros((1, 5))
+    change[0, 0] = 0.02
+    opened = measure(modes.move_all(middle, change))[0, 0] - measure(middle)[0, 0]
+    assert abs(opened - 0.02) < 0.003
+
+
 def speaking_units() -> tuple[Units, Modes]:
     """Return units of a mouth that opens and closes, and its modes."""
     still = still_mouth()
