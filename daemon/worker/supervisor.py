@@ -138,7 +138,8 @@ class Supervisor:
 
     def close_night(self) -> None:
         """Hold the jobs of the night again: those that wait now, a running one within a second."""
-        self._store.move_night(JobState.QUEUED, JobState.HELD)
+        if self._store.tonight(JobState.QUEUED):
+            self._store.move_night(JobState.QUEUED, JobState.HELD)
         for job_id in self._store.tonight(JobState.RUNNING):
             child = self._child_of(job_id)
             if child is not None and child.stopping is None:

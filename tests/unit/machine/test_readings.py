@@ -1,9 +1,11 @@
 """Readings of the machine, at the seam: what systems print, and what is said where nothing can be asked."""
 
+import http.server
 import os
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -172,3 +174,27 @@ def test_the_studios_command_gets_the_report_and_no_shell(tmp_path: Path) -> Non
     assert notify.run_command([sys.executable, str(script), "$HOME; true"], report)
     assert (tmp_path / "told").read_text() == repr(["$HOME; true", str(report)])
     assert not notify.run_command(["no-such-program-anywhere"], report)
+
+
+def test_a_report_is_sent_to_a_web_address_and_a_deaf_one_is_no_error(tmp_path: Path) -> None:
+    got: list[bytes] = []
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:  # noqa: N802 - the base class's name
+            got.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    report = tmp_path / "report.json"
+    report.write_text('{"night": "2026-11-18"}')
+    with http.server.HTTPServer(("127.0.0.1", 0), Receiver) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        address = f"http://127.0.0.1:{server.server_port}/dubs"
+        assert notify.post(address, report)
+        thread.join()
+    assert got == [report.read_bytes()]
+    assert not notify.post(address, report)
