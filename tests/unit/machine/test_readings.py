@@ -180,7 +180,7 @@ def test_a_report_is_sent_to_a_web_address_and_a_deaf_one_is_no_error(tmp_path: 
     got: list[bytes] = []
 
     class Receiver(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 - the base class's name
+        def do_POST(self) -> None:
             got.append(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(204)
             self.end_headers()
