@@ -186,8 +186,9 @@ def read_strip(strip: Any, rate: Fraction) -> Clip | None:
 
 def _read_movie(strip: Any, rate: Fraction) -> Clip:
     trimmed = strip.animation_offset_start
-    media_rate = exact_rate(strip.fps) if strip.fps > 0 else None
-    problem = "" if media_rate else "its file cannot be read"
+    path = bpy.path.abspath(strip.filepath)
+    media_rate = _media_rate(strip)
+    problem = "" if media_rate and os.path.isfile(path) else "its file cannot be read"
     speed = Fraction(1)
     keys = len(strip.retiming_keys) if hasattr(strip, "retiming_keys") else 0
     whole = content_frames(strip)
@@ -203,15 +204,21 @@ def _read_movie(strip: Any, rate: Fraction) -> Clip:
         strip.channel,
         left(strip),
         right(strip),
-        bpy.path.abspath(strip.filepath),
+        path,
         source_in=left(strip) - content_start(strip) + trimmed,
         source_frames=whole + trimmed,
         media_rate=media_rate or rate,
         speed=speed,
         problem=problem,
         tag=strip.get(TAG, ""),
-        can_bake=media_rate is not None,
+        can_bake=media_rate is not None and os.path.isfile(path),
     )
+
+
+def _media_rate(strip: Any) -> Fraction | None:
+    """Return the rate that was read when the strip was made: `strip.fps` would open the file each time."""
+    kept = strip.elements[0].orig_fps if strip.elements else 0.0
+    return exact_rate(kept) if kept > 0 else None
 
 
 def _is_stretched(strip: Any) -> bool:

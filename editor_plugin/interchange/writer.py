@@ -50,6 +50,8 @@ def write_document(document: Document, takes: Sequence[Delivered], target: Path)
             "timeline.unknown", f"{target.name} cannot be written.", "Write .otio, .xml, .aaf or .kdenlive."
         )
     copy = otio.schema.Timeline.from_json_string(document.source.to_json_string())
+    if suffix == ".kdenlive":
+        _count_from_zero(copy)
     for number, layer in enumerate(_layers(takes), 1):
         track = _track(layer, document.timeline.rate, suffix, number)
         copy.tracks.insert(_place_of(copy), track)
@@ -71,6 +73,24 @@ def write_document(document: Document, takes: Sequence[Delivered], target: Path)
 
 def _options(suffix: str) -> dict[str, Any]:
     return {"use_empty_mob_ids": True} if suffix == ".aaf" else {}
+
+
+def _count_from_zero(timeline: Any) -> None:
+    """Count clips' frames from their files' first, as Kdenlive does: the adapter takes no timecode off."""
+    for clip in timeline.find_clips():
+        available = getattr(clip.media_reference, "available_range", None)
+        if available is None:
+            continue
+        shift, zero = available.start_time, otio.opentime.RationalTime(0, available.start_time.rate)
+        clip.media_reference.available_range = otio.opentime.TimeRange(zero, available.duration)
+        if clip.source_range is not None:
+            clip.source_range = _earlier(clip.source_range, shift)
+        for marker in clip.markers:
+            marker.marked_range = _earlier(marker.marked_range, shift)
+
+
+def _earlier(found: Any, shift: Any) -> Any:
+    return otio.opentime.TimeRange(found.start_time - shift, found.duration)
 
 
 def _place_of(timeline: Any) -> int:

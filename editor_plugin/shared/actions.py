@@ -103,37 +103,11 @@ class Session:
         """Queue every shot under a voice track; also return why others were left out."""
         timeline = self._host.timeline()
         plans, left_out = plan_under_track(timeline, track, options)
-        return [self.submit(timeline, plan) for plan in plans], left_out
+        return self._submit(timeline, plans), left_out
 
     def submit(self, timeline: Timeline, plan: Plan) -> Entry:
         """Queue one plan. The same plan again is the same job, unless that one was removed or failed."""
-        known = self._journal.find(plan.key)
-        if known is not None and known.state in (states.WAITING, states.READY, states.PLACED):
-            self._refresh(known)
-            return known
-        if plan.key in self._bakes:
-            return self._entry(plan.key)
-        clip = plan.clip
-        bake = [clip.clip_id, clip.start, clip.stop] if clip.is_baked else []
-        turn = known.turn + 1 if bake and known else 0
-        entry = Entry(
-            key=plan.key,
-            project_id=timeline.project_id,
-            state=states.BAKING if bake else states.SUBMITTING,
-            spec=_with_turn(plan.spec, turn) if bake else plan.spec,
-            bake=bake,
-            turn=turn,
-            start=plan.start,
-            stop=plan.stop,
-            above=plan.clip.track,
-            has_voice=plan.has_voice,
-            clip_id=plan.clip.clip_id if plan.is_whole and plan.spec["deliver"] == "baked" else "",
-        )
-        self._journal.write(entry)
-        if bake:
-            return self._bake(entry)
-        self._send_submit(entry)
-        return entry
+        return self._submit(timeline, [plan])[0]
 
     def place(self, key: str) -> Entry:
         """Put a finished job's best take on the timeline, unless one is there. Raises PluginError."""
@@ -234,6 +208,48 @@ class Session:
 
     # Underneath.
 
+    def _submit(self, timeline: Timeline, plans: Sequence[Plan]) -> list[Entry]:
+        """Write all down at once, then send; what fails leaves the others alone and is raised at the end."""
+        entries = [self._known(plan) or self._new(timeline, plan) for plan in plans]
+        new = [entry for entry in entries if self._journal.find(entry.key) is not entry]
+        self._journal.write_all(new)
+        failed: list[PluginError] = []
+        for entry in new:
+            try:
+                (self._bake if entry.bake else self._send_submit)(entry)
+            except PluginError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+        return entries
+
+    def _known(self, plan: Plan) -> Entry | None:
+        known = self._journal.find(plan.key)
+        if known is None or plan.key in self._bakes:
+            return known
+        if known.state not in (states.WAITING, states.READY, states.PLACED):
+            return None
+        self._refresh(known)
+        return known
+
+    def _new(self, timeline: Timeline, plan: Plan) -> Entry:
+        clip, known = plan.clip, self._journal.find(plan.key)
+        bake = [clip.clip_id, clip.start, clip.stop] if clip.is_baked else []
+        turn = known.turn + 1 if bake and known else 0
+        return Entry(
+            key=plan.key,
+            project_id=timeline.project_id,
+            state=states.BAKING if bake else states.SUBMITTING,
+            spec=_with_turn(plan.spec, turn) if bake else plan.spec,
+            bake=bake,
+            turn=turn,
+            start=plan.start,
+            stop=plan.stop,
+            above=clip.track,
+            has_voice=plan.has_voice,
+            clip_id=clip.clip_id if plan.is_whole and plan.spec["deliver"] == "baked" else "",
+        )
+
     def _entry(self, key: str) -> Entry:
         entry = self._journal.find(key)
         if entry is None:
@@ -245,7 +261,7 @@ class Session:
         self.on_change()
         return entry
 
-    def _bake(self, entry: Entry) -> Entry:
+    def _bake(self, entry: Entry) -> None:
         try:
             if self._start_bake is None:
                 raise PluginError("clip.refused", "This editor cannot render the shot to a file.")
@@ -254,7 +270,6 @@ class Session:
         except PluginError as error:
             self._change(entry, states.FAILED, error=str(error))
             raise
-        return entry
 
     def _look_at_bake(self, key: str) -> None:
         entry = self._entry(key)

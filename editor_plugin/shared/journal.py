@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -69,13 +69,17 @@ class Journal:
 
     def write(self, entry: Entry) -> Entry:
         """Keep an entry; it is on disk when this returns."""
+        self.write_all([entry])
+        return entry
+
+    def write_all(self, entries: Sequence[Entry]) -> None:
+        """Keep entries with one wait for the disk."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(entry)) + "\n")
+            file.writelines(json.dumps(asdict(entry)) + "\n" for entry in entries)
             file.flush()
             os.fsync(file.fileno())
-        self._entries[entry.key] = entry
-        return entry
+        self._entries.update((entry.key, entry) for entry in entries)
 
     def move(self, entry: Entry, state: str, **changes: Any) -> Entry:
         """Keep an entry in another state."""
