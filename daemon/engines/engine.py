@@ -75,6 +75,10 @@ class Engine(Protocol):
     leaves_processor: bool  # works on a GPU or in threads of its own, so that takes can be encoded meanwhile
     notes: list[str]  # sentences for the take's sidecar, such as "no speech in the source, mouth warped"
 
+    def foretell(self, frames: int, rate: Fraction) -> list[str]:
+        """Return what a person should know before a job of so many frames begins, in sentences."""
+        ...
+
     def prepare(self, shot: Shot, reporter: Reporter) -> list[FrameRange]:
         """Analyse the shot and return its chunks, which tile `shot.frames` in order."""
         ...

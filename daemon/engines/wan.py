@@ -5,8 +5,10 @@ starts from are kept on disk, as floats. Where memory runs out the engine goes o
 model on the GPU; if that is not enough and the job allows it, the take is made with a smaller crop.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import msgspec
@@ -45,12 +47,13 @@ from wan_engine.pipelines.redub import (
 )
 from wan_engine.pipelines.redub_footage import choose_reference
 from wan_engine.pipelines.redub_guide import forwards_a_step
-from wan_engine.pipelines.redub_plan import Chunk
+from wan_engine.pipelines.redub_plan import Chunk, plan_chunks
 from wan_engine.pipelines.redub_timing import ModelFootage, redub_at_model_rate, timed_chunks
 from wan_engine.pipelines.settings import Sampling, sampling_for
 from wan_engine.sampling.control import Control, Progress
 from wan_engine.text.prompt import negative_prompt
 
+USUAL_SIDE = 512  # px
 LEAST_SOURCE_SIDE = 48  # px of the source under the crop; below it there is no mouth to go on from
 _REFERENCES = 12  # frames looked at for the reference
 
@@ -102,6 +105,14 @@ class WanEngine:
         self._run: Iterator[Made] | None = None
         self._next = 0  # chunk the run makes next
         self._has_stepped_down = False
+        self._sampling = self._make_sampling(spec.seed)
+
+    def foretell(self, frames: int, rate: Fraction) -> list[str]:
+        """Say how long a processor will take; a crop that nobody chose is taken to be of the usual size."""
+        made = frames if self._spec.timing == "native" else math.ceil(frames * TASK.rate / rate) + 1
+        chunks = plan_chunks(made, self._spec.chunk, is_pinned=True, overlap=self._spec.overlap)
+        with our_errors():
+            return self._warnings(self._spec.crop or USUAL_SIDE, chunks)
 
     def prepare(self, shot: Shot, reporter: Reporter) -> list[FrameRange]:
         """Load the model, listen to the voice, and return the chunks.
@@ -121,8 +132,8 @@ class WanEngine:
             self._planned, self._chunks = self._plan(shot)
             self._parts = SHELF.take(self._wanted)
             self._inputs = self._listen(shot)
-            if not torch.cuda.is_available():
-                reporter.log(f"There is no GPU: the model will take {self._estimate()} on this processor.")
+            for sentence in self._warnings(side, self._planned):
+                reporter.log(sentence)
         self._kept = Checkpoints(shot.work / f"carried{shot.seed}", self._fingerprint())
         return self._chunks
 
@@ -271,13 +282,14 @@ class WanEngine:
             TASK, steps=quality.steps, guidance=quality.guidance, solver=quality.solver, seed=seed
         )
 
-    def _estimate(self) -> str:
-        """Return how long a processor will take."""
-        scales = redub_scales(self._sampling, self._settings)
-        files = find_files(TASK, self._wanted.folder)
-        forwards = self._quality.steps * forwards_a_step(*scales)
-        made = [chunk.made for chunk in self._planned]
-        return cpu_estimate(read_spec(TASK, files.transformers[0]), self._wanted.side, made, forwards)
+    def _warnings(self, side: int, planned: Sequence[Chunk]) -> list[str]:
+        """Say how long a processor will take, where there is no GPU."""
+        if torch.cuda.is_available():
+            return []
+        forwards = self._quality.steps * forwards_a_step(*redub_scales(self._sampling, self._settings))
+        network = read_spec(TASK, find_files(TASK, self._wanted.folder).transformers[0])
+        took = cpu_estimate(network, side, [chunk.made for chunk in planned], forwards)
+        return [f"There is no GPU: at {side}x{side} pixels a take will keep this processor busy for {took}."]
 
     def _fingerprint(self) -> str:
         wanted, shot = self._wanted, self._shot

@@ -115,12 +115,13 @@ def check(take: str, *, work: Path, reporter: Reporter) -> dict[str, Any]:
 def probe(spec: RedubSpec, *, reporter: Reporter) -> dict[str, Any]:
     """Check a request against its files and return its plan."""
     reporter.stage("probe", 1)
-    open_engine(spec)
+    engine = open_engine(spec)
     prepare_folder(_takes_folder(spec))
     with _open(spec) as source:
         reporter.picture(source.info.width, source.info.height)
         plan = make_plan(spec, source, open_voice(Path(spec.voice)))
-        return {"plan": plan.describe(), "source": describe_source(source.info)}
+        notes = engine.foretell(len(plan.frames), plan.info.rate)
+        return {"plan": plan.describe(), "source": describe_source(source.info), "notes": notes}
 
 
 def list_faces(spec: FacesSpec, *, work: Path, job_id: str, reporter: Reporter) -> dict[str, Any]:

@@ -281,6 +281,17 @@ def test_a_full_disk_in_the_middle_is_one_clear_error(model: Path, tmp_path: Pat
     assert error_info(caught.value).code == "disk.full"
 
 
+@pytest.mark.parametrize("timing", ["native", "model"])
+def test_without_a_gpu_a_person_hears_beforehand_how_long_it_takes(model: Path, timing: Timing) -> None:
+    spec = msgspec.structs.replace(SPEC, crop=None, timing=timing)
+    warnings = WanEngine(spec, model).foretell(125, Fraction(25))
+    if torch.cuda.is_available():
+        assert warnings == []
+    else:
+        (sentence,) = warnings
+        assert sentence.startswith("There is no GPU: at 512x512 pixels a take will keep this ")
+
+
 def test_a_face_of_a_few_pixels_is_refused(model: Path, tmp_path: Path) -> None:
     shot = make_shot(tmp_path, 12)
     region = dataclasses.replace(shot.region, matrices=shot.region.matrices / 2)
