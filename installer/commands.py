@@ -156,7 +156,8 @@ def _repair(options: argparse.Namespace, progress: Progress) -> int:
 def _uninstall(options: argparse.Namespace, progress: Progress) -> int:
     record, machine = read_record(data_folder()), this_machine()
     if options.dry_run:
-        print("\n".join(life.plan_of_removal(record, machine, options.models, options.projects)))
+        choices = {"with_models": options.models, "with_projects": options.projects}
+        print("\n".join(life.plan_of_removal(record, machine, **choices)))
         return 0
     kept = life.uninstall(
         record, machine, progress, with_models=options.models, with_projects=options.projects

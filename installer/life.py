@@ -21,6 +21,7 @@ DECISIVE = ("python", "packages", "face models", "engine")
 """What the doctor must find well before a version is put to use; the rest is not the version's doing."""
 
 LEFTOVERS = ("versions", "environment", "daemon.lock", "endpoint.json")
+KEYS = "keys.json"  # made anew at the next start
 OURS = (NAME, INCOMPLETE, "installer.lock")
 """What the data folder holds until the very end. All else in it, but the models, is the user's own."""
 
@@ -125,9 +126,12 @@ def uninstall(
         service.forget_unit(machine)
         for path in (*(data / name for name in LEFTOVERS), *(_projects(machine) if with_projects else ())):
             _remove(path)
-        for folder in (machine.cache, machine.logs, *((machine.config,) if with_projects else ())):
-            _remove(Path(folder))
-        (Path(machine.config) / "keys.json").unlink(missing_ok=True)
+        for folder in (
+            Path(machine.cache),
+            Path(machine.logs),
+            *_settings(machine, everything=with_projects),
+        ):
+            _remove(folder)
         if with_models:
             _remove(Path(machine.models))
     for name in OURS:
@@ -139,7 +143,7 @@ def uninstall(
     return kept
 
 
-def plan_of_removal(record: Record, machine: Machine, with_models: bool, with_projects: bool) -> list[str]:
+def plan_of_removal(record: Record, machine: Machine, *, with_models: bool, with_projects: bool) -> list[str]:
     """Return what `uninstall` would take away, and what it would leave."""
     data = Path(machine.data)
     lines = [f"Stop the service ({record.service})"] if record.service else []
@@ -150,7 +154,7 @@ def plan_of_removal(record: Record, machine: Machine, with_models: bool, with_pr
     going = [data / name for name in LEFTOVERS]
     going += _projects(machine) if with_projects else []
     going += [Path(machine.cache), Path(machine.logs)]
-    going += [Path(machine.config)] if with_projects else [Path(machine.config) / "keys.json"]
+    going += _settings(machine, everything=with_projects)
     going += [Path(machine.models)] if with_models else []
     lines += [f"Remove {path}" for path in going if path.exists()]
     staying = [] if with_projects else _projects(machine)
@@ -184,9 +188,16 @@ def _stop_daemon(record: Record, other: Environment) -> None:
 
 def _projects(machine: Machine) -> list[Path]:
     """Return what the data folder holds of the user's own, without the models."""
-    data, models = Path(machine.data), Path(machine.models)
+    data = Path(machine.data)
     found = sorted(data.iterdir()) if data.is_dir() else []
-    return [path for path in found if path.name not in (*LEFTOVERS, *OURS) and path != models]
+    others = {Path(machine.models), Path(machine.cache), Path(machine.logs), data / KEYS}
+    return [path for path in found if path.name not in (*LEFTOVERS, *OURS) and path not in others]
+
+
+def _settings(machine: Machine, *, everything: bool) -> list[Path]:
+    """Return what goes of the settings: the keys, or all of it where they have a folder of their own."""
+    config = Path(machine.config)
+    return [config] if everything and machine.config != machine.data else [config / KEYS]
 
 
 def _remove(path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from installer import life
 from installer.installation import PARTS, Choices, Installation
-from installer.machine import Machine
+from installer.machine import Machine, System
 from installer.places import CLONE
 from installer.progress import Progress
 from installer.record import Record, read_record
@@ -79,3 +79,30 @@ def test_the_same_version_replaces_nothing(machine: Machine) -> None:
     installation = placed(machine, CLONE)
     assert life.in_use(installation) is None
     assert life.in_use(Installation(machine, CLONE, CHOICES, Record(Path(machine.data)))) is None
+
+
+@pytest.mark.parametrize("system", ["linux", "darwin"])  # macOS keeps settings in the data folder
+def test_projects_and_models_stay_unless_told_otherwise(system: System, tmp_path: Path) -> None:
+    machine = Machine(system, PurePosixPath(tmp_path))
+    data, config, models = Path(machine.data), Path(machine.config), Path(machine.models)
+    theirs = {data / "takes" / "take.mov", data / "queue.sqlite", config / "config.toml"}
+    ours = {config / "keys.json", Path(machine.logs) / "server.log", data / "versions" / "x" / "y"}
+    model = models / "Wan2.2-S2V-14B" / "config.json"
+    for path in (*theirs, *ours, model):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    def uninstall(*, with_models: bool, with_projects: bool) -> set[Path]:
+        life.uninstall(
+            read_record(data), machine, Progress(io.StringIO()),
+            with_models=with_models, with_projects=with_projects,
+        )  # fmt: skip
+        return {path for path in tmp_path.rglob("*") if path.is_file()}
+
+    assert uninstall(with_models=False, with_projects=False) == {*theirs, model}
+    plan = life.plan_of_removal(read_record(data), machine, with_models=False, with_projects=True)
+    assert f"Leave {models}" in plan
+    assert f"Remove {data / 'takes'}" in plan
+    assert uninstall(with_models=False, with_projects=True) == {model}
+    assert uninstall(with_models=True, with_projects=True) == set()
+    assert not data.exists()
