@@ -1,7 +1,9 @@
 """Turns whatever a job raised into the one error that people see. The only place where that happens."""
 
 import errno
+import os
 import traceback
+from pathlib import Path
 
 from daemon.protocol.errors import DubwrightError, ErrorInfo, InternalError, MachineError
 
@@ -25,10 +27,20 @@ def _as_ours(error: BaseException) -> DubwrightError:
         return MachineError("disk.full", f"The disk is full{_place(error)}.")
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return MachineError("dest.unwritable", f"There is no permission to write{_place(error)}.")
+    if isinstance(error, FileNotFoundError) and error.filename and not _has_folder(error.filename):
+        folder = Path(os.fsdecode(error.filename)).parent
+        return MachineError(
+            "dest.unwritable", f"The folder {folder} was taken away while the job ran.",
+            hint="Run `dubwright retry`, which makes it anew.",
+        )  # fmt: skip
     if isinstance(error, MemoryError):
         return MachineError("memory.full", "There is not enough memory for this job.")
     text = str(error).strip().splitlines()
     return InternalError("internal", f"{type(error).__name__}: {text[0]}" if text else type(error).__name__)
+
+
+def _has_folder(path: str | bytes) -> bool:
+    return Path(os.fsdecode(path)).parent.is_dir()
 
 
 def _place(error: OSError) -> str:

@@ -1,6 +1,7 @@
 """Every exception of a job becomes one error for people."""
 
 import errno
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,13 @@ def test_detail_holds_the_traceback_and_its_cause_within_a_limit() -> None:
     except ValueError as error:
         detail = error_info(error).detail
     assert len(detail) <= DETAIL_LIMIT
+
+
+def test_a_folder_that_was_taken_away_is_no_fault_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as gone:
+        (tmp_path / "takes" / "a.mov").write_bytes(b"")
+    assert error_info(gone.value).code == "dest.unwritable"
+    assert str(tmp_path / "takes") in error_info(gone.value).message
+    with pytest.raises(FileNotFoundError) as absent:
+        (tmp_path / "a.mov").read_bytes()
+    assert error_info(absent.value).code == "internal"
