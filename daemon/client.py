@@ -215,6 +215,11 @@ class Client:
         """Return the schedule of the night; first replace it, if a new one is given."""
         return self._ask(messages.Schedule(settings=settings), messages.ScheduleReply)
 
+    def estimate(self, spec: Any) -> messages.EstimateJobReply:
+        """Return how long a job would take here, before it is submitted."""
+        plain = spec if isinstance(spec, dict) else msgspec.to_builtins(spec)
+        return self._ask(messages.EstimateJob(spec=plain), messages.EstimateJobReply)
+
     def forecast(self) -> messages.ForecastReply:
         """Return what fits into the window that is open, or the next one."""
         return self._ask(messages.Forecast(), messages.ForecastReply)

@@ -29,8 +29,9 @@ from daemon.protocol.jobs import (
     spec_from_builtins,
 )
 from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION, REQUEST_NAMES, JobReply
+from daemon.queue.eta import cost_name
 from daemon.queue.store import JobStore
-from daemon.schedule.forecast import forecast
+from daemon.schedule.forecast import estimate, forecast
 from daemon.schedule.keeper import Keeper
 from daemon.schedule.report import load_report, report_path
 from daemon.worker.supervisor import Supervisor
@@ -189,6 +190,19 @@ class Handlers:
             closes_at=None if window is None else window.closes_at,
             waiting=len(self._store.tonight(JobState.HELD, JobState.QUEUED)),
             held_back=self._keeper.held_back,
+        )
+
+    def estimate_job(self, request: messages.EstimateJob) -> messages.EstimateJobReply:
+        """Return how long a job would take. Raises RequestError `job.*`, `range.empty`."""
+        spec = spec_from_builtins(request.spec)
+        samples = self._store.timings(cost_name(spec))
+        guess = estimate(spec, samples)
+        gpus = self._keeper.sensors.gpus() if getattr(spec, "engine", "") == "wan" else []
+        gpu = gpus[0].name if gpus else None
+        if guess is None:
+            return messages.EstimateJobReply(gpu=gpu)
+        return messages.EstimateJobReply(
+            usual_s=guess.usual, fast_s=guess.fast, slow_s=guess.slow, is_measured=bool(samples), gpu=gpu
         )
 
     def forecast(self, request: messages.Forecast) -> messages.ForecastReply:

@@ -22,6 +22,7 @@ FEATURES = (
     "align",
     "checks",
     "faces",
+    "estimate",
     "forecast",
     "generate",
     "gpus",
@@ -286,6 +287,22 @@ class ForecastReply(msgspec.Struct, frozen=True, kw_only=True):
     jobs: list[ForecastJob]
 
 
+class EstimateJob(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask how long a job would take, before it is submitted."""
+
+    spec: Any  # as in `submit_job`
+
+
+class EstimateJobReply(msgspec.Struct, frozen=True, kw_only=True):
+    """How long it would take in seconds, going by jobs like it on this machine; None: nobody knows."""
+
+    usual_s: float | None = None
+    fast_s: float | None = None
+    slow_s: float | None = None
+    is_measured: bool = False  # by jobs like it on this machine, not by the costs that Dubwright comes with
+    gpu: str | None = None  # the name of the GPU it would run on
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Ask for the report of a window; without `night`, of the one that is open, or the last one until now."""
 
@@ -357,6 +374,7 @@ Request = (
     | Status
     | Schedule
     | Forecast
+    | EstimateJob
     | Report
     | ListModels
     | Shutdown
@@ -389,6 +407,7 @@ REQUESTS: dict[str, RequestKind] = {
     "set_verdict": RequestKind(SetVerdict, SetVerdictReply),
     "status": RequestKind(Status, StatusReply, only_reads=True),
     "schedule": RequestKind(Schedule, ScheduleReply),
+    "estimate_job": RequestKind(EstimateJob, EstimateJobReply, only_reads=True),
     "forecast": RequestKind(Forecast, ForecastReply, only_reads=True),
     "report": RequestKind(Report, ReportReply, only_reads=True),
     "list_models": RequestKind(ListModels, ListModelsReply, only_reads=True),

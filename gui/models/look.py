@@ -27,6 +27,7 @@ class Look(QObject):
         self._answers: dict[Hashable, Any] = {}
         self._asked: Hashable = None
         self._job = ""
+        self._is_fetching = False
         jobs.changed.connect(self._on_job)
         link.state_changed.connect(self._on_state)
 
@@ -59,15 +60,22 @@ class Look(QObject):
 
     def _on_job(self, job_id: str) -> None:
         job = self._jobs.job(job_id)
-        if job_id == self._job and self.is_busy and job is not None and job.state in FINAL_STATES:
-            self._job = ""
-            self._link.ask(lambda client: client.job(job_id), self._take, self._give_up)
+        if job_id == self._job and job is not None and job.state in FINAL_STATES and not self._is_fetching:
+            self._fetch()
+
+    def _fetch(self) -> None:
+        job_id, self._is_fetching = self._job, True
+        self._link.ask(lambda client: client.job(job_id), self._take, self._give_up)
 
     def _take(self, job: Job) -> None:
+        self._is_fetching = False
+        if job.state not in FINAL_STATES:
+            return
         if job.state is not JobState.DONE:
             self._give_up(job.error)
             return
         result, key = job.result or {}, self._asked
+        self._job = ""
         self._background.run(lambda: self._prepare(result), lambda answer: self._keep(key, answer))
 
     def _keep(self, key: Hashable, answer: Any) -> None:
@@ -76,13 +84,16 @@ class Look(QObject):
         self.changed.emit()
 
     def _give_up(self, error: ErrorInfo | None) -> None:
-        self._asked, self._job = None, ""
+        self._asked, self._job, self._is_fetching = None, "", False
         self.changed.emit()
         if error is not None:
             self.failed.emit(error)
 
     def _on_state(self) -> None:
-        """The daemon is back: what was asked goes on there; see whether it has ended."""
+        """The daemon went away or came back: what it was asked is asked for again, or was never heard."""
+        if not self.is_busy:
+            return
         if self._link.is_online and self._job:
-            job_id = self._job
-            self._link.ask(lambda client: client.job(job_id), lambda _: self._on_job(job_id), self._give_up)
+            self._fetch()
+        elif not self._link.is_online and not self._job:
+            self._give_up(None)

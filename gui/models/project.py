@@ -4,41 +4,18 @@ A project never changes: each edit makes a new one, so undo is a list of old one
 """
 
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from PySide6.QtCore import QObject, Signal
 
-from daemon.protocol.jobs import Job, JobState, RedubSpec
 from gui.media.background import Background
 from gui.models.project_file import SUFFIX as SUFFIX
 from gui.models.project_file import ProjectError as ProjectError
 from gui.models.project_file import read_project as read_project
 from gui.models.project_file import relink, write_project
 from gui.models.shot import Project, Shot
-
-
-def seconds_a_frame(jobs: Iterable[Job], engine: str, quality: str = "standard") -> float | None:
-    """Return how long a frame of a take took in the last jobs of an engine, or None when none ended.
-
-    Of the wan engine only jobs of the same quality tell.
-    """
-    speeds = []
-    for job in jobs:
-        spec = job.spec
-        if job.state is not JobState.DONE or not isinstance(spec, RedubSpec) or spec.engine != engine:
-            continue
-        if not (job.started_at and job.finished_at):
-            continue
-        if engine == "wan" and spec.quality != quality:
-            continue
-        if isinstance(spec.in_, int) and isinstance(spec.out, int):
-            frames = (spec.out - spec.in_) * spec.takes
-            speeds.append((job.finished_at, (job.finished_at - job.started_at) / frames))
-    last = sorted(speed for _, speed in sorted(speeds)[-5:])
-    return last[len(last) // 2] if last else None
 
 
 class ProjectModel(QObject):

@@ -8,6 +8,7 @@ from PySide6.QtCore import QObject, QPointF, Signal
 from daemon.client import Client
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import AlignSpec, FacesSpec, Job, JobState, MaskSpec
+from daemon.protocol.messages import EstimateJobReply
 from gui.link import Link
 from gui.media.background import Background
 from gui.media.clip import ClipFacts
@@ -17,7 +18,7 @@ from gui.models.faces import PLAIN, Face, Outline, read_faces
 from gui.models.job_table import JobTable
 from gui.models.look import Look
 from gui.models.marks import Mark, tidy, without
-from gui.models.project import ProjectModel, seconds_a_frame
+from gui.models.project import ProjectModel
 from gui.models.shot import Shot
 from gui.models.shot_words import estimate_text, row_text, why_not
 from gui.texts import text
@@ -41,7 +42,8 @@ class ShotDesk(QObject):
         self._current = 0
         self._mark_from: int | None = None
         self._steps = 0
-        self._paces: dict[tuple[str, str], float | None] = {}
+        self._guesses: dict[tuple[object, ...], EstimateJobReply] = {}
+        self._is_guessing = False
         self.clips = Clips(background)
         self.faces_look = Look(link, jobs, background, read_faces)
         self.align_look = Look(link, jobs, background, read_found)
@@ -50,7 +52,7 @@ class ShotDesk(QObject):
             look.changed.connect(self.changed)
             look.failed.connect(self.failed)
         project.changed.connect(self._on_project)
-        link.state_changed.connect(self.changed)
+        link.state_changed.connect(self._on_link)
         jobs.changed.connect(self._on_job)
         jobs.modelReset.connect(self._on_jobs)
         self._on_project()
@@ -128,14 +130,29 @@ class ShotDesk(QObject):
 
     def estimate(self) -> str:
         """Return what takes will cost."""
-        return "" if self.shot is None else estimate_text(self.shot, self._pace(self.shot))
+        return "" if self.shot is None else estimate_text(self.shot, self._guess(self.shot))
 
-    def _pace(self, shot: Shot) -> float | None:
-        """Return how many seconds a frame took in the last jobs like it; read anew after each job."""
-        like = (shot.engine, shot.quality)
-        if like not in self._paces:
-            self._paces[like] = seconds_a_frame(self._jobs.jobs(), *like)
-        return self._paces[like]
+    def _guess(self, shot: Shot) -> EstimateJobReply | None:
+        """Return the daemon's guess of what takes cost; ask for it when it is not known."""
+        key = (shot.engine, shot.quality, shot.in_, shot.out, shot.takes)
+        if key in self._guesses or self._is_guessing or not self._link.is_online:
+            return self._guesses.get(key)
+        self._is_guessing, spec = True, shot.to_spec()
+
+        def come_back(guess: EstimateJobReply) -> None:
+            self._is_guessing = False
+            self._guesses[key] = guess
+            self.changed.emit()
+
+        self._link.ask(lambda client: client.estimate(spec), come_back, self._stop_guessing)
+        return None
+
+    def _stop_guessing(self, _: object) -> None:
+        self._is_guessing = False
+
+    def _on_link(self) -> None:
+        self._is_guessing = False  # an answer under way is lost with the line
+        self.changed.emit()
 
     # Choosing and adding.
 
@@ -287,7 +304,7 @@ class ShotDesk(QObject):
 
     def _on_jobs(self) -> None:
         """Other jobs have ended than were known: estimates may be others."""
-        self._paces.clear()
+        self._guesses.clear()
         self.changed.emit()
 
     def _face_key(self) -> tuple[object, ...]:

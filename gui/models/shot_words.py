@@ -3,6 +3,7 @@
 from fractions import Fraction
 from pathlib import Path
 
+from daemon.protocol.messages import EstimateJobReply
 from gui.media.clip import ClipFacts
 from gui.models.job_words import duration_text
 from gui.models.shot import Shot
@@ -31,11 +32,15 @@ def why_not(shot: Shot | None, facts: ClipFacts | None, missing: str) -> str:
     return ""
 
 
-def estimate_text(shot: Shot, pace: float | None) -> str:
-    """Return what takes of a shot will cost at `pace` seconds a frame; None: that is not known."""
-    frames = shot.out - shot.in_
-    if pace is None:
-        return text("shots.estimate_unknown", takes=shot.takes, frames=frames)
-    return text(
-        "shots.estimate", takes=shot.takes, frames=frames, time=duration_text(pace * frames * shot.takes)
-    )
+def estimate_text(shot: Shot, guess: EstimateJobReply | None) -> str:
+    """Return what takes of a shot will cost by the daemon's guess; None: it was not asked yet."""
+    made = text("shots.made", takes=shot.takes, frames=shot.out - shot.in_)
+    if guess is None:
+        return made
+    if guess.usual_s is None:
+        return f"{made} " + text("shots.estimate_unknown")
+    usual, where = duration_text(guess.usual_s), guess.gpu or text("shots.this_machine")
+    if not guess.is_measured:
+        return f"{made} " + text("shots.estimate_guess", time=usual)
+    fast, slow = duration_text(guess.fast_s or 0.0), duration_text(guess.slow_s or 0.0)
+    return f"{made} " + text("shots.estimate", time=usual, where=where, fast=fast, slow=slow)

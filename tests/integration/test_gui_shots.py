@@ -295,6 +295,7 @@ def test_the_wheel_shows_fewer_frames_of_the_strip(page: ShotsPage) -> None:
 
 def test_engine_quality_prompt_and_takes_reach_the_daemon(app: App, page: ShotsPage, client: Client) -> None:
     form = page.form
+    wait_until(lambda: "Roughly" in page.estimate.text() or "About" in page.estimate.text())
     assert not form.quality.isEnabled()
     assert "wan" in form.quality.toolTip()
     for box, value in ((form.engine, "wan"), (form.quality, "final")):
@@ -306,6 +307,7 @@ def test_engine_quality_prompt_and_takes_reach_the_daemon(app: App, page: ShotsP
     QTest.keyClick(form.prompt, Qt.Key.Key_Return)
     form.takes.setValue(3)
     assert "Takes: 3, 30 frames each" in page.estimate.text()
+    wait_until(lambda: "the time is not known" in page.estimate.text())
     spec = submitted(app, client)
     assert (spec.engine, spec.quality, spec.prompt, spec.takes) == ("wan", "final", "a calm voice", 3)
 

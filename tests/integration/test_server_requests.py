@@ -111,6 +111,19 @@ def test_stopping_a_stopped_job_again_does_no_harm(client: Client, script: Scrip
     assert code_of(lambda: client.release(job_id)) == "job.wrong_state"
 
 
+def test_a_job_is_estimated_before_it_is_submitted(client: Client) -> None:
+    spec = RedubSpec(source="/a.mov", voice="/a.wav", in_=0, out=250)
+    one, three = (client.estimate(msgspec.structs.replace(spec, takes=takes)) for takes in (1, 3))
+    assert one.usual_s is not None
+    assert three.usual_s is not None
+    assert 0 < one.usual_s < three.usual_s < 3 * one.usual_s
+    assert (one.fast_s or 0) < one.usual_s < (one.slow_s or 0)
+    assert not one.is_measured
+    assert client.estimate(msgspec.structs.replace(spec, engine="wan")).usual_s is None, "nobody knows"
+    assert code_of(lambda: client.estimate({"source": "/a.mov"})) == "job.invalid"
+    assert client.jobs() == []
+
+
 def test_what_is_not_there_is_named(client: Client) -> None:
     assert code_of(lambda: client.job("nobody")) == "job.not_found"
     assert code_of(lambda: client.cancel("nobody")) == "job.not_found"
