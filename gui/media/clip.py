@@ -96,19 +96,19 @@ class Clip:
     ) -> None:
         self.close()
 
-    def picture(self, frame: int, *, max_width: int = 0) -> np.ndarray:
-        """Return what is shown at `frame`, no wider than `max_width` (0: as it is). Raises ClipError.
+    def picture(self, frame: int, *, scaled_width: int = 0) -> np.ndarray:
+        """Return what is shown at `frame`, `scaled_width` pixels wide (0: as it is). Raises ClipError.
 
         Upright: (height, width, 4) uint8, B G R A, straight alpha.
         """
-        return self.pictures(frame, before=0, max_width=max_width)[frame]
+        return self.pictures(frame, before=0, scaled_width=scaled_width)[frame]
 
     def pictures(
         self,
         frame: int,
         *,
         before: int,
-        max_width: int = 0,
+        scaled_width: int = 0,
         is_unwanted: Callable[[], bool] | None = None,
     ) -> dict[int, np.ndarray]:
         """Return the picture at `frame`, and those of up to `before` frames passed on the way to it.
@@ -124,13 +124,13 @@ class Clip:
         def keep(passed: VideoFrame) -> None:
             at = int(np.searchsorted(self._pts, passed.pts or 0))
             if place - before <= at < place:
-                found[at] = self._to_pixels(passed, max_width)
+                found[at] = self._to_pixels(passed, scaled_width)
             if is_unwanted is not None and is_unwanted():
                 raise _UnwantedError
 
         self._on_pass = _ignore if self.facts.is_variable else keep
         try:
-            found[frame] = self._to_pixels(self._decode(place), max_width)
+            found[frame] = self._to_pixels(self._decode(place), scaled_width)
         except _UnwantedError:
             self._next = None
             return {}
@@ -184,11 +184,11 @@ class Clip:
                 self._on_pass(frame)
         return None
 
-    def _to_pixels(self, frame: VideoFrame, max_width: int) -> np.ndarray:
+    def _to_pixels(self, frame: VideoFrame, scaled_width: int) -> np.ndarray:
         sideways = self.facts.rotation in (90, 270)
         width, height = self.facts.width, self.facts.height
-        if 0 < max_width < width:
-            width, height = max_width, max(1, round(height * max_width / width))
+        if scaled_width > 0:
+            width, height = scaled_width, max(1, round(height * scaled_width / width))
         stored = (height, width) if sideways else (width, height)
         colorspace = None
         if int(frame.colorspace) == _UNTAGGED and frame.height >= _HD_LINES:

@@ -40,7 +40,7 @@ class Decoder(QObject):
         self._cache: dict[int, QImage] = {}
         self._target: int | None = None
         self._direction = 1
-        self._max_width = 0
+        self._scaled_width = 0
         self._is_closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"decode {path.name}", daemon=True)
@@ -56,11 +56,11 @@ class Decoder(QObject):
                 self._target, self._direction = frame, direction
                 self._changed.notify()
 
-    def limit_width(self, max_width: int) -> None:
-        """Decode no wider than this (0: as the clip is); what was decoded at another width is dropped."""
+    def limit_width(self, scaled_width: int) -> None:
+        """Decode as wide as this (0: as the clip is); what was decoded at another width is dropped."""
         with self._changed:
-            if max_width != self._max_width:
-                self._max_width = max_width
+            if scaled_width != self._scaled_width:
+                self._scaled_width = scaled_width
                 self._cache = {}
                 self._changed.notify()
 
@@ -87,11 +87,11 @@ class Decoder(QObject):
                 self.facts = clip.facts
                 self._tell(self.opened)
                 while (job := self._wait_for_job(clip.facts.frame_count)) is not None:
-                    width = self._max_width
+                    width = self._scaled_width
                     found = clip.pictures(
                         job.frame,
                         before=job.before,
-                        max_width=width,
+                        scaled_width=width,
                         is_unwanted=(lambda job=job: self._is_unwanted(job)) if job.before else None,
                     )
                     self._take(job, found, width, clip.facts)
@@ -112,7 +112,7 @@ class Decoder(QObject):
         images = {number: _to_image(pixels, facts) for number, pixels in found.items()}
         self.decoded += len(images)
         with self._changed:
-            if width == self._max_width and self._target is not None:
+            if width == self._scaled_width and self._target is not None:
                 self._cache.update(images)
                 self._evict()
         if images:

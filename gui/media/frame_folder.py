@@ -59,14 +59,14 @@ class FrameFolder:
         frame: int,
         *,
         before: int,
-        max_width: int = 0,
+        scaled_width: int = 0,
         is_unwanted: Callable[[], bool] | None = None,
     ) -> dict[int, np.ndarray]:
         """Return the picture at `frame`: (height, width, 4) uint8, B G R A, straight alpha. Raises ClipError.
 
         Every file stands alone, so none is passed on the way.
         """
-        return {frame: _to_pixels(self._read(frame), max_width)}
+        return {frame: _to_pixels(self._read(frame), scaled_width)}
 
     def _read(self, frame: int) -> VideoFrame:
         path = self._files[frame]
@@ -87,10 +87,10 @@ def sound_file(path: Path) -> Path:
     return next(path.glob("*.wav"), path) if path.is_dir() else path
 
 
-def _to_pixels(frame: VideoFrame, max_width: int) -> np.ndarray:
+def _to_pixels(frame: VideoFrame, scaled_width: int) -> np.ndarray:
     values = frame.to_ndarray(format="gbrapf32le")[..., _ORDER]
     pixels = np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
-    if 0 < max_width < frame.width:
-        height = max(1, round(frame.height * max_width / frame.width))
-        pixels = VideoFrame.from_ndarray(pixels, format="bgra").reformat(max_width, height).to_ndarray()
+    if scaled_width > 0:
+        height = max(1, round(frame.height * scaled_width / frame.width))
+        pixels = VideoFrame.from_ndarray(pixels, format="bgra").reformat(scaled_width, height).to_ndarray()
     return np.ascontiguousarray(pixels)

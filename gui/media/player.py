@@ -63,7 +63,7 @@ class Player(QObject):
         self._has_sound_clock = False
         self._started_at = (0.0, 0)
         self._heading = 0  # where the last step went: what lies there is decoded first
-        self._max_width = 0
+        self._scaled_width = 0
         self._is_closed = False
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -113,11 +113,11 @@ class Player(QObject):
         """Set the loudness, 0 to 1."""
         self._sound.set_volume(volume)
 
-    def limit_width(self, max_width: int) -> None:
-        """Decode pictures no wider than this (0: as they are)."""
-        self._max_width = max_width
+    def limit_width(self, scaled_width: int) -> None:
+        """Decode pictures as wide as this (0: as they are)."""
+        self._scaled_width = scaled_width
         for decoder in self.decoders.values():
-            decoder.limit_width(max_width)
+            decoder.limit_width(scaled_width)
 
     def picture(self, track: str) -> QImage | None:
         """Return a track's picture at the position, if it is decoded."""
@@ -241,7 +241,7 @@ class Player(QObject):
                 self.decoders[name] = old.pop(name)
                 continue
             decoder = Decoder(track.path)
-            decoder.limit_width(self._max_width)
+            decoder.limit_width(self._scaled_width)
             decoder.ready.connect(self._on_ready)
             decoder.opened.connect(lambda name=name: self.opened.emit(name))
             decoder.failed.connect(lambda text, name=name: self.failed.emit(name, text))

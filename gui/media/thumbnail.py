@@ -34,6 +34,6 @@ def make_thumbnail(take: Take) -> QImage:
 
 def _small(path: Path, frame: int) -> QImage:
     with open_clip(path) as clip:
-        pixels = clip.pictures(frame, before=0, max_width=WIDTH)[frame]
+        pixels = clip.pictures(frame, before=0, scaled_width=WIDTH)[frame]
         form = QImage.Format.Format_ARGB32 if clip.facts.has_alpha else QImage.Format.Format_RGB32
         return QImage(pixels.data, pixels.shape[1], pixels.shape[0], pixels.shape[1] * 4, form).copy()

@@ -19,6 +19,7 @@ class BlindPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setMinimumWidth(250)
         self._pair: BlindPair | None = None
         layout = column(self)

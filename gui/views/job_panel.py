@@ -25,6 +25,7 @@ class JobPanel(QWidget):
     def __init__(self, link: Link) -> None:
         super().__init__()
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setMinimumWidth(280)
         self._link = link
         self._job_id = ""

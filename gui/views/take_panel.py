@@ -40,6 +40,7 @@ class TakePanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setMinimumWidth(250)
         self.buttons: dict[Key, QPushButton] = {}
         layout = column(self)

@@ -1,0 +1,184 @@
+"""The app as a whole: every key of its page, names for screen readers, settings, a foreign daemon."""
+
+import errno
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("PySide6.QtWidgets", reason="Qt or a library it needs is missing", exc_type=ImportError)
+
+from PySide6.QtGui import QAccessible, QAction, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QApplication,
+    QComboBox,
+    QHeaderView,
+    QLineEdit,
+    QPlainTextEdit,
+    QSlider,
+    QSpinBox,
+    QWidget,
+)
+
+import daemon.client
+from daemon.paths import find_paths
+from gui.app import App
+from gui.link import LinkState
+from gui.models.settings import RECENT_LIMIT, Settings, read_settings, write_settings
+from gui.texts import ENGLISH
+from gui.theme import palette
+from gui.views.settings_dialog import SettingsDialog
+from tests.qt_app import qt_without_complaints, wait_until
+from tests.studio import open_studio
+
+CONTROLS = (QAbstractButton, QComboBox, QLineEdit, QPlainTextEdit, QSlider, QSpinBox, QAbstractItemView)
+
+
+@pytest.fixture
+def qt() -> Iterator[QApplication]:
+    with qt_without_complaints() as application:
+        yield application
+
+
+@pytest.fixture
+def app(qt: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    """An app whose line to the daemon was not opened."""
+    monkeypatch.setenv("DUBWRIGHT_HOME", str(tmp_path / "home"))
+    made = App(qt, language="en")
+    made.window.show()
+    yield made
+    made.window.close()
+
+
+def keys_of(app: App) -> set[str]:
+    """Return every key that does something."""
+    shortcuts = [shortcut.key() for shortcut in app.window.findChildren(QShortcut)]
+    shortcuts += [action.shortcut() for action in app.window.findChildren(QAction)]
+    shortcuts += [button.shortcut() for button in app.window.findChildren(QAbstractButton)]
+    portable = QKeySequence.SequenceFormat.PortableText
+    return {key.toString(portable) for key in shortcuts if not key.isEmpty()}
+
+
+def test_every_key_on_the_keyboard_page_does_something(app: App) -> None:
+    known = keys_of(app)
+    names = {"Ctrl+Enter": "Ctrl+Return", "Esc": "Esc"}
+    rows = [line.partition("\t")[0] for line in ENGLISH["keys.all"].splitlines() if "\t" in line]
+    for row in rows:
+        for word in re.split(r"\s+", row.replace("…", " ").replace("·", " ").strip()):
+            key = names.get(word, word)
+            assert key in known, f"{row!r}: {key}"
+    for number in range(1, 6):
+        assert f"Ctrl+{number}" in known
+
+
+def is_part_of_another(control: QWidget) -> bool:
+    """Whether Qt made it as a piece of a control that has the name."""
+    inside = type(control.parent()).__name__
+    is_piece = control.objectName().startswith("qt_") or isinstance(control, QHeaderView)
+    return is_piece or inside in ("QSpinBox", "QFrame", "QComboBoxPrivateContainer")
+
+
+def test_every_control_has_a_name_for_a_screen_reader(app: App) -> None:
+    nameless = []
+    for control in app.window.findChildren(QWidget):
+        if not isinstance(control, CONTROLS) or is_part_of_another(control):
+            continue
+        interface = QAccessible.queryAccessibleInterface(control)
+        if interface is None or not interface.text(QAccessible.Text.Name):
+            nameless.append(f"{type(control).__name__} in {type(control.parent()).__name__}")
+    assert nameless == []
+
+
+def test_settings_are_kept_and_unreadable_ones_are_as_at_first(tmp_path: Path) -> None:
+    path = tmp_path / "app.json"
+    settings = Settings(theme="light", language="zh", volume=0.5)
+    for number in range(RECENT_LIMIT + 3):
+        settings.remember(tmp_path / f"{number}.dubwright")
+    settings.remember(tmp_path / "5.dubwright")
+    write_settings(settings, path)
+    found = read_settings(path)
+    assert found == settings
+    assert len(found.recent) == RECENT_LIMIT
+    assert found.recent[0] == found.project == str(tmp_path / "5.dubwright")
+    path.write_text("{", encoding="utf-8")
+    assert read_settings(path) == Settings()
+
+
+def test_a_theme_is_taken_at_once_and_kept(app: App) -> None:
+    app._show_settings()
+    dialog = QApplication.activeModalWidget()
+    assert isinstance(dialog, SettingsDialog)
+    dialog._theme.setCurrentIndex(dialog._theme.findData("contrast"))
+    dialog.accept()
+    assert palette().window == "#000000"
+    assert read_settings(find_paths().config / "app.json").theme == "contrast"
+    dialog._theme.setCurrentIndex(dialog._theme.findData("dark"))
+    app._take_settings(dialog)
+
+
+def test_recent_projects_are_offered_and_opened(app: App, tmp_path: Path) -> None:
+    for name in ("monday", "tuesday"):
+        path = tmp_path / f"{name}.dubwright"
+        path.write_text(json.dumps({"version": 1, "shots": []}), encoding="utf-8")
+        app.open_project(path)
+    offered = [action.text() for action in app.window._recent.actions()]
+    assert offered == [str(tmp_path / "tuesday.dubwright"), str(tmp_path / "monday.dubwright")]
+    app.window._recent.actions()[1].trigger()
+    assert app.project.path == tmp_path / "monday.dubwright"
+    assert "monday" in app.window.windowTitle()
+
+
+def test_a_project_of_a_newer_version_gets_a_sentence_and_nothing_changes(app: App, tmp_path: Path) -> None:
+    before = app.project.path
+    path = tmp_path / "new.dubwright"
+    path.write_text(json.dumps({"version": 99, "shots": []}), encoding="utf-8")
+    app.open_project(path)
+    box = QApplication.activeModalWidget()
+    assert box is not None
+    assert "newer" in box.property("text")
+    box.close()
+    assert app.project.path == before
+
+
+def test_a_full_disk_is_a_sentence_and_the_edit_stays(
+    app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", no_room)
+    app.project.add_shot(tmp_path / "a.mov", out=100)
+    wait_until(lambda: QApplication.activeModalWidget() is not None)
+    box = QApplication.activeModalWidget()
+    assert box is not None
+    assert "No space left" in box.property("text")
+    box.close()
+    assert len(app.project.project.shots) == 1
+    monkeypatch.undo()
+    app.project.change_shot(1, out=50)
+    app.project.flush()
+    assert json.loads(app.project.path.read_text(encoding="utf-8"))["shots"][0]["out"] == 50
+
+
+def test_a_daemon_of_another_version_is_a_state_with_a_reason(
+    qt: QApplication, tmp_path: Path, face_models: Path
+) -> None:
+    with open_studio(tmp_path, face_models), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(daemon.client, "OLDEST_VERSION", 99)
+        patch.setattr(daemon.client, "PROTOCOL_VERSION", 99)
+        app = App(qt, language="en")
+        app.window.show()
+        app.start()
+        wait_until(lambda: app.link.state is LinkState.REFUSED)
+        assert app.link.error is not None
+        assert app.link.error.code == "protocol.version"
+        assert not app.queue_page.buttons["queue.cancel"].isEnabled()
+        patch.undo()
+        patch.setenv("DUBWRIGHT_HOME", str(tmp_path / "home"))
+        wait_until(lambda: app.link.is_online)
+        app.window.close()
