@@ -7,7 +7,15 @@ import typer
 
 from daemon.cli.follow import follow
 from daemon.cli.moments import DeadlineOption, TonightOption, deadline_from
-from daemon.cli.output import JsonOption, job_document, print_error, print_json, print_line, print_table
+from daemon.cli.output import (
+    JsonOption,
+    job_document,
+    print_error,
+    print_json,
+    print_line,
+    print_table,
+    say,
+)
 from daemon.cli.specs import (
     CHOICES,
     build_spec,
@@ -21,6 +29,7 @@ from daemon.cli.specs import (
 from daemon.cli.status import status_of
 from daemon.client import Client
 from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, ProbeSpec, RedubSpec, Take
+from daemon.protocol.messages import EstimateJobReply
 
 
 def choice(name: str, help_text: str) -> typer.models.OptionInfo:
@@ -216,8 +225,21 @@ def run_spec(
         job = client.submit(spec, key=key, priority=priority, hold=hold, tonight=tonight, deadline=deadline)
         if wait and not tonight and job.state not in FINAL_STATES:
             job = follow(client, job.job_id, quiet=as_json)
+        if isinstance(spec, ProbeSpec) and not as_json and job.error is None:
+            say(_guess(client.estimate(spec.redub)))
     print_job(job, as_json=as_json)
     return status_of(job)
+
+
+def _guess(guess: EstimateJobReply) -> str:
+    """Say how long takes would take."""
+    where = guess.gpu or "this machine"
+    if guess.usual_s is None:
+        return f"How long it takes on {where} is not known: no such job has ended here yet."
+    if not guess.is_measured:
+        return f"It takes roughly {guess.usual_s:.0f} s; no such job has ended here yet."
+    fast, slow = guess.fast_s or 0.0, guess.slow_s or 0.0
+    return f"It takes about {guess.usual_s:.0f} s on {where} ({fast:.0f} to {slow:.0f} s)."
 
 
 def print_job(job: Job, *, as_json: bool) -> None:

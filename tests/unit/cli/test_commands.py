@@ -142,6 +142,8 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(shared_dubwright: Command, 
     assert run.document["result"]["plan"]["range"] == [0, 20]
     assert run.document["takes"] == []
     assert list((tmp_path / "takes").iterdir()) == []
+    again = shared_dubwright(*JOB, "--dest", tmp_path / "takes", "--dry-run")
+    assert "It takes" in again.err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole consoles")
