@@ -63,10 +63,13 @@ class Guide:
     def _ask(self, expert: int, latent_BCfhw: Tensor, step: int) -> Tensor:
         """Return one expert's guided velocity."""
         model, scale = self._experts.use(expert), self._guidance[expert]
-        model.check = self._control.check
         if expert not in self._prepared:
             self._prepared[expert] = self._prepare(model, scale)
-        return self._guided(model, self._prepared[expert], scale, latent_BCfhw, step)
+        model.check = self._control.check
+        try:
+            return self._guided(model, self._prepared[expert], scale, latent_BCfhw, step)
+        finally:
+            del model.check  # a model that stays loaded must not keep the job
 
     def _guided(
         self, model: Transformer, prepared: Prepared, scale: float, latent_BCfhw: Tensor, step: int

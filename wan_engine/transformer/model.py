@@ -58,8 +58,11 @@ def _go_on() -> None:
 class Transformer(nn.Module):
     """Predicts the velocity of a noisy latent.
 
-    Weights keep the names and shapes of the released checkpoints.
+    Weights keep the names and shapes of the released checkpoints. `check` is called before every block; what
+    it raises ends the forward.
     """
+
+    check: Callable[[], None] = staticmethod(_go_on)
 
     def __init__(self, spec: TransformerSpec) -> None:
         super().__init__()
@@ -74,7 +77,6 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(spec) for _ in range(spec.num_layers))
         self.head = Head(spec)
         self.requires_grad_(False)
-        self.check: Callable[[], None] = _go_on  # called before every block; what it raises ends the forward
 
     @property
     def dtype(self) -> torch.dtype:
