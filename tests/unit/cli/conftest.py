@@ -10,6 +10,8 @@ import pytest
 
 from daemon.cli.app import run
 from daemon.paths import find_paths
+from daemon.schedule.settings import save_schedule
+from tests.studio import ALONE
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def _command(
     if models.is_dir():
         monkeypatch.setenv("DUBWRIGHT_FACE_MODELS", str(models))
     monkeypatch.setenv("DUBWRIGHT_HOME", str(home))
+    find_paths().make()
+    save_schedule(find_paths(), ALONE)
 
     def command(*arguments: object) -> Run:
         capfd.readouterr()
