@@ -137,6 +137,8 @@ class Clip:
         except FFmpegError as error:
             self._next = None
             raise ClipError(text("clip.damaged", name=self.facts.path.name, frame=frame)) from error
+        finally:
+            self._on_pass = _ignore  # or the clip would keep the pictures for as long as it is open
         return found
 
     def _place_of(self, frame: int) -> int:

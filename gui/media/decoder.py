@@ -80,6 +80,7 @@ class Decoder(QObject):
             self._is_closing = True
             self._changed.notify()
         self._thread.join()
+        self._cache = {}
 
     def _run(self) -> None:
         try:

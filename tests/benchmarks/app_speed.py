@@ -6,6 +6,7 @@ Makes a long-GOP 1080p25 clip; needs no daemon and starts none. Prints one JSON 
 """
 
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -20,13 +21,14 @@ from PySide6.QtWidgets import QApplication
 
 from daemon.paths import Paths
 from daemon.protocol.jobs import Job, JobState, RedubSpec
-from gui.app import QUEUE, TAKES, App
+from gui.app import QUEUE, SHOTS, TAKES, App
 from gui.media.player import Track
 from gui.models.job_table import list_jobs
 from gui.views.viewer import Mode
 
 FRAMES = 200
 JOBS = 10_000
+SHOTS_OPEN = 10
 
 
 def make_clip(path: Path) -> Path:
@@ -113,13 +115,31 @@ def measure_jobs(qt: QApplication, app: App) -> dict[str, float]:
     app.jobs.set_all(list_jobs(jobs))
     filled_ms = (time.perf_counter() - began) * 1000
     bar = app.queue_page.table.verticalScrollBar()
-    times = []
+    times, cpu_ms = [], []
     for value in range(0, bar.maximum(), max(1, bar.maximum() // 100)):
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.thread_time()
         bar.setValue(value)
         qt.processEvents()
+        cpu_ms.append((time.thread_time() - worked) * 1000)
         times.append((time.perf_counter() - began) * 1000)
-    return {"fill_10000_jobs_ms": round(filled_ms, 1), "scroll_ms_median": round(float(np.median(times)), 1)}
+    return {
+        "fill_10000_jobs_ms": round(filled_ms, 1),
+        "scroll_ms_median": round(float(np.median(times)), 1),
+        "scroll_cpu_ms_median": round(float(np.median(cpu_ms)), 1),
+    }
+
+
+def measure_shots(qt: QApplication, app: App, clip: Path) -> dict[str, float]:
+    """Open ten shots, each a file of its own, one after the other; return the memory after that."""
+    app.window.show_page(SHOTS)
+    for number in range(SHOTS_OPEN):
+        copy = clip.with_name(f"shot {number}.mp4")
+        shutil.copy(clip, copy)
+        app.shots_page.take_in(copy)
+        wait(qt, lambda number=number: len(app.project.project.shots) > number)
+        wait(qt, lambda: app.shots_page.panel.player.picture("original") is not None)
+        wait_ms(qt, 1000)
+    return {"memory_ten_shots_mb": round(psutil.Process().memory_info().rss / 2**20)}
 
 
 def main() -> int:
@@ -133,9 +153,10 @@ def main() -> int:
         qt.processEvents()
         since_start_s = time.time() - psutil.Process().create_time()
         found: dict[str, float] = {"first_window_s": round(since_start_s, 2)}
-        found |= measure_playing(qt, app, make_clip(folder / "clip.mp4"))
+        clip = make_clip(folder / "clip.mp4")
+        found |= measure_playing(qt, app, clip)
         found |= measure_jobs(qt, app)
-        found["memory_mb"] = round(psutil.Process().memory_info().rss / 2**20)
+        found |= measure_shots(qt, app, clip)
         app.window.close()
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
     return 0
