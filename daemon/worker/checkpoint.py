@@ -5,7 +5,9 @@ is deleted, and made again. A chunk's file: MAGIC, one line of JSON, the array's
 """
 
 import hashlib
+import math
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import numpy as np
 MAGIC = b"dubwright chunk 1\n"
 HEADER_LIMIT = 4096  # bytes
 KINDS = "biufc"  # NumPy dtype kinds that are plain numbers
+PLAIN = re.compile(rf"[<>|][{KINDS}]\d{{1,2}}")
 
 
 class ChunkHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,11 +90,13 @@ class Checkpoints:
             header = msgspec.json.decode(file.readline(HEADER_LIMIT), type=ChunkHeader)
             if header.fingerprint != self.fingerprint:
                 raise ValueError("made from other things")
+            if not PLAIN.fullmatch(header.dtype):  # NumPy itself parses the rest of what may stand there
+                raise ValueError("not plain numbers")
             dtype = np.dtype(header.dtype)
-            if dtype.kind not in KINDS or min(header.shape, default=0) < 0:
+            if min(header.shape, default=0) < 0:
                 raise ValueError("not plain numbers")
             rest = os.fstat(file.fileno()).st_size - file.tell()
-            if rest != dtype.itemsize * int(np.prod(header.shape, dtype=np.int64)):
+            if rest != dtype.itemsize * math.prod(header.shape):
                 raise EOFError("torn")
             array = np.empty(header.shape, dtype)
             file.readinto(array.reshape(-1).data.cast("B") if array.size else bytearray())

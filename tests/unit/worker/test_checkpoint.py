@@ -40,7 +40,8 @@ def test_foreign_chunk_is_deleted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["cut", "flipped", "header", "longer", "empty", "object", "huge", "negative"]
+    "damage",
+    ["cut", "flipped", "header", "longer", "empty", "object", "comma", "huge", "overflow", "negative"],
 )
 def test_broken_chunk_is_deleted(tmp_path: Path, damage: str) -> None:
     kept = Checkpoints(tmp_path, "x")
@@ -57,6 +58,8 @@ def test_broken_chunk_is_deleted(tmp_path: Path, damage: str) -> None:
         "longer": content + b"\0",
         "empty": b"",
         "object": content.replace(b"<f4", b"|O"),
+        "comma": content.replace(b"<f4", b","),  # NumPy answers with a SyntaxError
+        "overflow": content.replace(header_line, header_line.replace(b"[100]", b"[4294967296,4294967296]")),
         "huge": content.replace(header_line, header_line.replace(b"[100]", b"[100000000000]")),
         "negative": content.replace(header_line, header_line.replace(b"[100]", b"[-100,-1]")),
     }
