@@ -122,7 +122,7 @@ class Photographer:
         rows = [(clip, voice, 0, 100, 2), (clip, voice, 100, 220, 3), (clip, voice, "01:00:02:00", 180, 1)]
         rows += [(clip, voice, 0, 100_000, 1), (clip, clip.with_name("missing.wav"), 0, 50, 1)]
         lines = [",".join(map(str, row)) for row in [("clip", "voice", "in", "out", "takes"), *rows]]
-        path = self._scratch / "night.csv"
+        path = self._scratch / "tonights shots.csv"
         path.write_text("\n".join(lines), encoding="utf-8")
         self.app.batch_page.take_in(path)
         self.wait(lambda: self.app.batch_page.rows.rowCount() == len(rows))
