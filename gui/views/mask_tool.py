@@ -4,7 +4,7 @@ import math
 from enum import Enum
 
 import msgspec
-from PySide6.QtCore import QObject, QPointF, Qt, Signal
+from PySide6.QtCore import QObject, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QImage,
@@ -29,6 +29,7 @@ _TINT.setAlpha(120)
 _WASH = QColor(_INK)
 _WASH.setAlpha(50)
 _WET.setAlpha(110)
+_SCREEN = QRectF(-2000, -2000, 8000, 8000)  # beyond it nothing is drawn, however near the picture is seen
 _TOLERANCE = 0.4  # px of the mask's picture
 _SMOOTH = 0.25  # of the brush: points of a stroke nearer to each other are left out
 
@@ -66,6 +67,7 @@ class MaskTool(QObject):
         self._at: QPointF | None = None
         self._strokes = 0
         self._drawn: tuple[object, QImage] | None = None
+        self._dry: tuple[object, list[PaintOut], QPointF, QImage] | None = None
 
     def show_mask(self, mask: MaskSpec | None, outline: Outline | None, width: int) -> None:
         """Show the mask of another shot or face; `width` is that of the clip as shown."""
@@ -107,11 +109,11 @@ class MaskTool(QObject):
 
     def _paint_ink(self, painter: QPainter, to_screen: QTransform) -> None:
         """Paint what is painted out, the stroke under way, and the brush."""
+        shown = self._polygons()
+        if shown:
+            at, dry = self._dry_ink(shown, to_screen, painter.device().devicePixelRatioF())
+            painter.drawImage(at, dry)
         painter.setPen(QPen(_INK, 1.25))
-        painter.setBrush(_WASH)
-        for painted in self._polygons():
-            painter.drawPolygon(to_screen.map(polygon_of(painted)))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
         radius = self._radius() * math.sqrt(abs(to_screen.determinant()))
         points = to_screen.map(QPolygonF(self._points))
         if self.hand is Hand.BRUSH:
@@ -122,6 +124,30 @@ class MaskTool(QObject):
                 painter.drawPolyline(points) if points.size() > 1 else painter.drawPoint(points.at(0))
         elif self.hand is Hand.LASSO and self._points:
             painter.drawPolyline(points)
+
+    def _dry_ink(self, shown: list[PaintOut], to_screen: QTransform, ratio: float) -> tuple[QPointF, QImage]:
+        """Return the polygons as a picture, and where it lies; drawn anew when they or the view change."""
+        key = (tuple(map(id, shown)), to_screen, ratio)
+        if self._dry is None or self._dry[0] != key:
+            polygons = [to_screen.map(polygon_of(painted)) for painted in shown]
+            area = QRectF()
+            for polygon in polygons:
+                area = area.united(polygon.boundingRect())
+            area = area.adjusted(-2, -2, 2, 2) & _SCREEN
+            size = (area.size() * ratio).toSize().expandedTo(QSize(1, 1))
+            image = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
+            image.setDevicePixelRatio(ratio)
+            image.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(image)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(_INK, 1.25))
+            painter.setBrush(_WASH)
+            painter.translate(-area.topLeft())
+            for polygon in polygons:
+                painter.drawPolygon(polygon)
+            painter.end()
+            self._dry = (key, shown, area.topLeft(), image)
+        return self._dry[2], self._dry[3]
 
     def _polygons(self) -> list[PaintOut]:
         """Return the polygons that count in the frame that is shown."""
