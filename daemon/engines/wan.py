@@ -20,16 +20,16 @@ from daemon import __version__
 from daemon.config import load_config
 from daemon.engines.engine import CropTooLarge, Shot
 from daemon.engines.wan_cuts import same_shot
+from daemon.engines.wan_footage import ShotFootage, check_face, frontality
 from daemon.engines.wan_kept import DiskKeeper, digest, identity
 from daemon.engines.wan_preview import Previewer
 from daemon.engines.wan_settings import PROMPT, QualitySettings, describe_quality, quality_for, smaller_side
 from daemon.engines.wan_speed import cpu_estimate
 from daemon.engines.wan_weights import HINT, SHELF, TASK, Wanted, is_shortage, our_errors
-from daemon.faces.pose import fit_head
 from daemon.media.segment import FrameRange
 from daemon.models.store import Store
 from daemon.paths import find_paths
-from daemon.protocol.errors import MachineError, MediaError
+from daemon.protocol.errors import MachineError
 from daemon.protocol.jobs import RedubSpec
 from daemon.redub.progress import Cancelled, Reporter
 from daemon.worker.checkpoint import Checkpoints
@@ -54,7 +54,6 @@ from wan_engine.sampling.control import Control, Progress
 from wan_engine.text.prompt import negative_prompt
 
 USUAL_SIDE = 512  # px
-LEAST_SOURCE_SIDE = 48  # px of the source under the crop; below it there is no mouth to go on from
 _REFERENCES = 12  # frames looked at for the reference
 
 
@@ -120,7 +119,7 @@ class WanEngine:
         Raises MediaError `range.cut`, `face.too_small`, CropTooLarge.
         """
         reporter.stage("learn", len(shot.frames))
-        _check_face(shot)
+        check_face(shot)
         side = shot.region.size
         self._shot, self._wanted = shot, replace(self._wanted, side=side)
         self._footage = ShotFootage(shot, self._one_shot(shot, reporter))
@@ -301,49 +300,3 @@ def look(reporter: Reporter) -> bool:
     """Let the reporter see that the job lives, also in the middle of a step; it raises to stop the job."""
     reporter.frames(0)
     return False
-
-
-def _check_face(shot: Shot) -> None:
-    """Refuse a face with too few pixels to work from. Raises MediaError `face.too_small`."""
-    scale = np.sqrt(np.abs(np.linalg.det(shot.region.matrices[:, :, :2].astype(np.float64))))
-    side = float(np.median(scale)) * shot.region.size
-    if side < LEAST_SOURCE_SIDE:
-        raise MediaError(
-            "face.too_small",
-            f"The face is too small: the square around it has {side:.0f} pixels of the source a side, "
-            f"and at least {LEAST_SOURCE_SIDE} are needed.",
-        )
-
-
-class ShotFootage:
-    """A shot as the re-dub reads it (wan_engine.pipelines.redub_footage.Footage)."""
-
-    def __init__(self, shot: Shot, around: FrameRange) -> None:
-        self._shot = shot
-        self.before = shot.frames.start - around.start
-        self.count = len(shot.frames)
-        self.after = around.stop - shot.frames.stop
-
-    def pictures(self, frames: Sequence[int]) -> Tensor:
-        """Return frames [3, F, H, W] in [-1, 1]; each is read once, in order."""
-        start = self._shot.frames.start
-        crops = {frame: self._shot.crop(start + frame) for frame in sorted(set(frames))}
-        pictures_FHWC = torch.from_numpy(np.stack([crops[frame] for frame in frames]))
-        return (pictures_FHWC * 2 - 1).permute(3, 0, 1, 2)
-
-    def masks(self, frames: Sequence[int]) -> Tensor:
-        """Return masks [F, H, W]; nothing where the frame is left alone."""
-        shot = self._shot
-        masks = [shot.region.mask(shot.frames.start + frame) * shot.editable[frame] for frame in frames]
-        return torch.from_numpy(np.stack(masks))
-
-
-def frontality(shot: Shot) -> np.ndarray:
-    """Return (n,) from 1 for a face that looks into the lens to 0 for a profile, or for none."""
-    track = shot.material.track
-    found = np.zeros(len(shot.frames))
-    for row, frame in enumerate(track.frames):
-        if frame in shot.frames:
-            _, rotation, _ = fit_head(track.points[row : row + 1])
-            found[int(frame) - shot.frames.start] = max(0.0, float(rotation[0, 2, 2]))
-    return found
