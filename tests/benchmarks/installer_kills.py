@@ -20,7 +20,8 @@ from pathlib import Path
 from daemon.faces.mesh import models_folder
 from tests.integration.test_installer import Scratch, contents, make_scratch
 
-REMOVAL_S = 1.5  # within which removals are killed
+REMOVALS = 3  # of a round, each killed within so many seconds if it has not ended
+REMOVAL_S = 1.5
 
 
 def main() -> int:
@@ -41,8 +42,8 @@ def main() -> int:
             ):
                 kills += 1
             problem = _finish(scratch)
-            while not problem and _is_killed(scratch, chance.uniform(0, REMOVAL_S), "uninstall"):
-                kills += 1
+            for _ in range(REMOVALS):
+                kills += not problem and _is_killed(scratch, chance.uniform(0, REMOVAL_S), "uninstall")
             problem = problem or _left_behind(scratch, before)
             print(f"round {rounds}: {kills} kills, {time.monotonic() - start:.0f} s {problem}", flush=True)
             if problem:

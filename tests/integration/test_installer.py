@@ -26,7 +26,10 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the folders looked at are those of Linux"),
 ]
 
-HOME_VARIABLES = ("DUBWRIGHT_HOME", "DUBWRIGHT_FACE_MODELS", "VIRTUAL_ENV", "PYTHONPATH")
+HOME_VARIABLES = (
+    "DUBWRIGHT_HOME", "DUBWRIGHT_FACE_MODELS", "VIRTUAL_ENV", "PYTHONPATH",
+    "DBUS_SESSION_BUS_ADDRESS",  # with XDG_RUNTIME_DIR the way to the systemd of whoever runs this
+)  # fmt: skip
 KILLS = 3
 
 
