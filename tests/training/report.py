@@ -1,4 +1,4 @@
-"""What a trained model does on heads it has not seen, through the whole re-dub.
+"""What a trained model does with shots it has not seen, through the whole re-dub.
 
     python -m tests.training.report FOLDER [--heads 6]
 
@@ -44,6 +44,7 @@ class Fit:
     correlation: float  # of the opening, frame by frame
     lag: int  # frames by which the mouth comes late, where it fits best
     error: float  # mean difference of the openings, in eye distances
+    by_lag: tuple[float, ...]  # correlations from MOST_LAG frames early to as many late
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def fit(made: np.ndarray, truth: np.ndarray) -> Fit:
     """Compare two openings over time."""
     by_lag = {lag: correlation(*shifted(made, truth, lag)) for lag in range(-MOST_LAG, MOST_LAG + 1)}
     lag = max(by_lag, key=lambda lag: by_lag[lag])
-    return Fit(round(by_lag[0], 3), lag, round(float(np.abs(made - truth).mean()), 4))
+    error = round(float(np.abs(made - truth).mean()), 4)
+    return Fit(round(by_lag[0], 3), lag, error, tuple(round(value, 3) for value in by_lag.values()))
 
 
 def shifted(made: np.ndarray, truth: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,9 +122,9 @@ class Studio:
         return ((torch.cat(made, dim=1).permute(1, 2, 3, 0) + 1) / 2).numpy()
 
 
-def held_out(seed: int) -> tuple[Scene, np.ndarray, dict[str, Said]]:
-    """Return a held-out head, its crops, and the voices it is given for the range."""
-    scene = make_scene(seed, frames=BEFORE + COUNT + AFTER, is_held_out=True)
+def held_out(seed: int, people: int | None) -> tuple[Scene, np.ndarray, dict[str, Said]]:
+    """Return a held-out head (of a cast of so many `people`), its crops, and the voices it is given."""
+    scene = make_scene(seed, frames=BEFORE + COUNT + AFTER, is_held_out=True, people=people)
     random = np.random.default_rng([seed, 2])
     real, wrong = (say(random, COUNT, RATE, is_unheard=True) for _ in range(2))
     return (
@@ -158,6 +160,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--heads", type=int, default=6)
+    parser.add_argument("--people", type=int, help="as the training's")
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--chunk", type=int, default=80, help="frames")
@@ -171,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
     found: list[Redubbed] = []
     rows = []
     for seed in range(options.heads):
-        scene, crops, voices = held_out(seed)
+        scene, crops, voices = held_out(seed, options.people)
         for name, said in voices.items():
             made = studio.redub(scene, crops, said.samples)
             found.append(measure(scene, crops, made, name, voices["real"] if name == "wrong" else said))
@@ -195,7 +198,7 @@ def summarise(found: list[Redubbed]) -> dict[str, dict[str, float]]:
             "heads": len(these),
             "correlation": round(float(np.mean([one.to_voice.correlation for one in these])), 3),
             "least": min(one.to_voice.correlation for one in these),
-            "median_lag": float(np.median([one.to_voice.lag for one in these])),
+            "lag": int(np.mean([one.to_voice.by_lag for one in these], axis=0).argmax()) - MOST_LAG,
             "error": round(float(np.mean([one.to_voice.error for one in these])), 4),
             "opening": round(float(np.mean([one.opening for one in these])), 4),
             "correlation_to_source": round(float(np.mean([one.to_source.correlation for one in these])), 3),

@@ -43,13 +43,19 @@ class Scene:
         return draw(self.identity, self.motion, (said or self.said).curve, self.to_shot, SIDE)
 
 
-def make_scene(seed: int, *, frames: int = FRAMES, is_held_out: bool = False) -> Scene:
-    """Return a scene; held-out ones have other people, voices and words."""
+def make_scene(
+    seed: int, *, frames: int = FRAMES, is_held_out: bool = False, people: int | None = None
+) -> Scene:
+    """Return a scene; held-out ones have other voices, words and motion, and, but for a cast, other people.
+
+    `people`: the size of the cast all scenes share; None: somebody else in every scene.
+    """
     random = np.random.default_rng([seed, int(is_held_out)])
-    identity, motion = draw_identity(random), draw_motion(random, frames, liveliness=random.uniform(0.3, 1))
+    person = random if people is None else np.random.default_rng([seed % people, 5])
+    identity, motion = draw_identity(person), draw_motion(random, frames, liveliness=random.uniform(0.3, 1))
     is_silent = not is_held_out and random.uniform() < SILENT
     said = say(random, frames, RATE, is_unheard=is_held_out, is_silent=is_silent)
-    return Scene(identity, motion, said, tracked(motion, random))
+    return Scene(identity, motion, said, tracked(motion, person))
 
 
 def tracked(motion: Motion, random: np.random.Generator) -> np.ndarray:
@@ -58,11 +64,11 @@ def tracked(motion: Motion, random: np.random.Generator) -> np.ndarray:
     return crop_matrices(motion, SIDE, shift=shift, grow=random.uniform(*TRACKER_GROW))
 
 
-def keep_scene(folder: Path, seed: int) -> Path:
+def keep_scene(folder: Path, seed: int, *, people: int | None = None) -> Path:
     """Draw a training scene into a file, unless it is there."""
     path = folder / f"scene{seed:04}.npz"
     if not path.exists():
-        scene = make_scene(seed)
+        scene = make_scene(seed, people=people)
         crops = np.rint(scene.crops() * 255).astype(np.uint8)
         part = path.with_suffix(".part.npz")
         said = scene.said

@@ -89,14 +89,16 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--heads", type=int, default=2)
+    parser.add_argument("--first", type=int, default=0, help="head to begin with")
+    parser.add_argument("--people", type=int, help="as the training's")
     parser.add_argument("--quality", default="draft")
     options = parser.parse_args(arguments)
     folder = options.folder.absolute()
     model, found = write_folder(folder / "model", read_networks(folder)), []
     os.environ["DUBWRIGHT_RUNNER"] = "tests.training.runner:run_job"
     with open_studio(folder / "daemon", models_folder()) as studio:
-        for seed in range(options.heads):
-            scene, _, voices = held_out(seed)
+        for seed in range(options.first, options.first + options.heads):
+            scene, _, voices = held_out(seed, options.people)
             work = studio.folder / f"head{seed}"
             work.mkdir(parents=True, exist_ok=True)
             source = opening_in_shot(write_head(work / "shot.mkv", scene)[SPAN], scene, SPAN)

@@ -69,7 +69,7 @@ class Studio:
         for seed in range(len(self.scenes)):
             if time.monotonic() >= self.deadline:
                 return False
-            keep_scene(self.out / "scenes", seed)
+            keep_scene(self.out / "scenes", seed, people=self.options.people)
         return True
 
     def listen(self) -> bool:
@@ -218,6 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of the processor")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=130, help="heads to draw")
+    parser.add_argument("--people", type=int, help="how many different ones; otherwise one in each scene")
     parser.add_argument("--voices", type=int, default=450, help="voices the speech model learns from")
     parser.add_argument("--listener-steps", type=int, default=1700)
     parser.add_argument("--steps", type=int, default=4000, help="of the transformer")
