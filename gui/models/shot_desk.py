@@ -12,6 +12,7 @@ from daemon.protocol.messages import EstimateJobReply
 from gui.link import Link
 from gui.media.background import Background
 from gui.media.clip import ClipFacts
+from gui.media.sound import SOUND_SUFFIXES
 from gui.models.alignment import Found, read_found
 from gui.models.clips import Clips, Sound, examine
 from gui.models.faces import PLAIN, Face, Outline, read_faces
@@ -22,10 +23,6 @@ from gui.models.project import ProjectModel
 from gui.models.shot import Shot
 from gui.models.shot_words import estimate_text, row_text, why_not
 from gui.texts import text
-
-SOUND_SUFFIXES = frozenset(
-    {".wav", ".aif", ".aiff", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".bwf"}
-)
 
 
 class ShotDesk(QObject):
