@@ -227,11 +227,14 @@ def _essence(part: Path) -> str:
 
 
 def _listing(folder: Path) -> io.BytesIO:
-    """Return the hashes of a folder's pictures, as `sha256sum *` prints them."""
+    """Return the hashes of a folder's pictures in the order of their names, a line each.
+
+    Not the names themselves: they hold the job's id, and pictures may be renamed together.
+    """
     lines = []
     for path in sorted(folder.iterdir()):
         with path.open("rb") as file:
-            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n")
+            lines.append(f"{hashlib.file_digest(file, 'sha256').hexdigest()}\n")
     return io.BytesIO("".join(lines).encode())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from daemon.protocol.jobs import JobState, Take
 from tests.clips import Clip, difference_outside, make_clip, make_voice, planes_of, read_clip, samples_between
-from tests.studio import Studio, command, open_studio, sidecar_of
+from tests.studio import Studio, command, essence_of, open_studio, sidecar_of
 
 FIRST, STOP = 8, 26
 RATE = Fraction(25)
@@ -163,7 +163,7 @@ def test_several_takes_have_seeds_and_places_of_their_own(
     assert [take.seed for take in takes] == [7, 8, 9]
     assert len({take.path for take in takes}) == len({digest(take.path) for take in takes}) == 3
     again = studio.takes(shot, voice, FIRST, STOP, takes=1, seed=8, dest=str(dest))
-    assert digest(again[0].path) == digest(takes[1].path)
+    assert essence_of(again[0].path) == essence_of(takes[1].path)
     kept = {path.name for path in dest.iterdir()}
     assert kept == {Path(name).name for take in [*takes, *again] for name in (take.path, take.sidecar)}
 
@@ -187,7 +187,7 @@ def test_a_sidecar_is_enough_to_make_the_take_again(
     again = studio.finish(studio.client.submit(sidecar_of(take)["request"]))
     assert again.state is JobState.DONE
     assert again.takes[0].path != take.path
-    assert digest(again.takes[0].path) == digest(take.path)
+    assert essence_of(again.takes[0].path) == essence_of(take.path)
     if take.matte is not None:
         assert digest(again.takes[0].matte or "") == digest(take.matte)
 
