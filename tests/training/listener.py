@@ -57,8 +57,10 @@ def listener_loss(
     states_JTC = listener.encoder(torch.from_numpy(samples * np.float32(random.uniform(0.3, 1)) + noise))
     steps = step_count(len(samples))
     heard_TC = states_JTC[-1]
-    kinds = F.cross_entropy(listener.classes(heard_TC), torch.from_numpy(classes[:steps]).long())
-    mouths = F.mse_loss(listener.shapes(heard_TC), torch.from_numpy(shapes[:steps]))
+    kinds = F.cross_entropy(
+        listener.classes(heard_TC), torch.from_numpy(classes[:steps]).long().to(heard_TC.device)
+    )
+    mouths = F.mse_loss(listener.shapes(heard_TC), torch.from_numpy(shapes[:steps]).to(heard_TC.device))
     return kinds + SHAPE_WEIGHT * mouths
 
 
