@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import opentimelineio as otio
 
@@ -52,22 +53,35 @@ def load(path: Path) -> Any:
     options: dict[str, Any] = {}
     if suffix == ".otioz":
         options["extract_to_directory"] = str(_unpack_folder(path))
-        options["absolute_media_reference_paths"] = True
     if suffix == ".edl":
         options["ignore_timecode_mismatch"] = True
     try:
         with quiet():
             found = otio.adapters.read_from_file(str(path), ADAPTERS[suffix], **options)
     except Exception as error:  # readers of other programs' files raise anything
+        with contextlib.suppress(KeyError, OSError):
+            Path(options["extract_to_directory"]).rmdir()  # if nothing was unpacked
         raise unreadable(path, error) from error
-    return _only_timeline(path, found)
+    timeline = _only_timeline(path, found)
+    if suffix == ".otioz":
+        _point_into(Path(options["extract_to_directory"]), timeline)
+    return timeline
+
+
+def _point_into(folder: Path, timeline: Any) -> None:
+    """Have a bundle's clips name the unpacked files: in it they are named from the bundle's own root."""
+    for clip in timeline.find_clips():
+        reference = clip.media_reference
+        if isinstance(reference, otio.schema.ExternalReference) and "://" not in reference.target_url:
+            reference.target_url = (folder / unquote(reference.target_url)).absolute().as_uri()
 
 
 def _unpack_folder(path: Path) -> Path:
-    """Return a folder beside a bundle, for its media, that is not there yet."""
+    """Make a folder beside a bundle, for its media, that was not there yet."""
     for number in range(1, 1000):
         folder = path.with_name(f"{path.stem}_media" + (f"_{number}" if number > 1 else ""))
         if not folder.exists():
+            folder.mkdir()
             return folder
     raise PluginError("timeline.unreadable", f"{path.name} was unpacked a thousand times already.")
 
