@@ -16,7 +16,7 @@ import msgspec
 from daemon.client import Client
 from daemon.protocol.codec import MAX_REQUEST_BYTES, check_nesting
 from daemon.protocol.errors import DubwrightError, RequestError
-from daemon.protocol.messages import DAEMON_TOPIC, EVENT_NAMES, job_topic
+from daemon.protocol.events import DAEMON_TOPIC, EVENT_NAMES, job_topic
 
 PARENT_CHECK_S = 1.0
 LISTEN_S = 0.1  # how long the end of the bridge may wait for its listener

@@ -35,6 +35,7 @@ from daemon.protocol.codec import (
     read_parent,
 )
 from daemon.protocol.errors import ErrorInfo, MachineError, RequestError, error_from_info
+from daemon.protocol.events import Event, JobChanged, Subscribed, job_topic
 from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, Take
 from daemon.protocol.messages import (
     OLDEST_VERSION,
@@ -42,11 +43,7 @@ from daemon.protocol.messages import (
     REQUEST_NAMES,
     REQUESTS,
     Envelope,
-    Event,
-    JobChanged,
     Request,
-    Subscribed,
-    job_topic,
 )
 from daemon.protocol.night import ScheduleSettings
 from daemon.subscription import Subscription

@@ -8,7 +8,7 @@ import zmq
 import zmq.asyncio
 
 from daemon.protocol.codec import encode_event
-from daemon.protocol.messages import Event, Subscribed, event_topic
+from daemon.protocol.events import Event, Subscribed, event_topic
 
 SUBSCRIBE = 1
 """First byte of what an XPUB socket receives when a client subscribes; the topic follows."""

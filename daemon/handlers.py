@@ -19,16 +19,9 @@ from daemon.paths import Paths
 from daemon.protocol import messages
 from daemon.protocol.codec import version_error
 from daemon.protocol.errors import ErrorInfo, MachineError, RequestError
-from daemon.protocol.jobs import (
-    GENERATE_PATHS,
-    GenerateSpec,
-    Job,
-    JobSpec,
-    JobState,
-    ProbeSpec,
-    spec_from_builtins,
-)
+from daemon.protocol.jobs import GENERATE_PATHS, GenerateSpec, Job, JobSpec, JobState, ProbeSpec
 from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION, REQUEST_NAMES, JobReply
+from daemon.protocol.reading import spec_from_builtins
 from daemon.queue.eta import cost_name
 from daemon.queue.store import JobStore
 from daemon.schedule.forecast import estimate, forecast

@@ -41,7 +41,8 @@ from daemon.protocol.codec import (
     read_id,
 )
 from daemon.protocol.errors import DubwrightError, InternalError, MachineError, RequestError
-from daemon.protocol.messages import PROTOCOL_VERSION, REQUESTS, DaemonStopping
+from daemon.protocol.events import DaemonStopping
+from daemon.protocol.messages import PROTOCOL_VERSION, REQUESTS
 from daemon.queue.copier import Copier
 from daemon.queue.store import JobStore
 from daemon.schedule.keeper import Keeper

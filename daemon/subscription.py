@@ -6,7 +6,7 @@ from typing import Self
 
 from daemon.channel import Channel, ChannelClosedError
 from daemon.protocol.codec import decode_event
-from daemon.protocol.messages import Event
+from daemon.protocol.events import Event
 
 
 class Subscription:

@@ -16,8 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from daemon.client import Client
 from daemon.protocol.errors import DubwrightError, ErrorInfo
-from daemon.protocol.jobs import FINAL_STATES, Job, JobState
-from daemon.protocol.messages import (
+from daemon.protocol.events import (
     DAEMON_TOPIC,
     DaemonStopping,
     Event,
@@ -33,6 +32,7 @@ from daemon.protocol.messages import (
     WorkerChanged,
     job_topic,
 )
+from daemon.protocol.jobs import FINAL_STATES, Job, JobState
 from daemon.subscription import Subscription
 from gui.models.job_table import compare, list_jobs
 from gui.models.take_list import list_takes

@@ -15,8 +15,8 @@ from daemon.client import Client
 from daemon.connection import is_locked
 from daemon.paths import find_paths
 from daemon.protocol.errors import ErrorInfo
+from daemon.protocol.events import Event, JobChanged, JobProgressed
 from daemon.protocol.jobs import FINAL_STATES, Job, JobState, Take
-from daemon.protocol.messages import Event, JobChanged, JobProgressed
 from daemon.protocol.night import ScheduleSettings
 from daemon.provenance.seal import read_seal
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from daemon.cli.output import say
 from daemon.client import Client
+from daemon.protocol.events import JobChanged, JobLogged, JobProgressed
 from daemon.protocol.jobs import Job, Progress
-from daemon.protocol.messages import JobChanged, JobLogged, JobProgressed
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress

@@ -12,8 +12,8 @@ from daemon.cli.redub import print_job
 from daemon.cli.status import status_of
 from daemon.client import Client
 from daemon.protocol.errors import RequestError
+from daemon.protocol.events import EVENT_NAMES, JobChanged
 from daemon.protocol.jobs import CheckSpec, GenerateSpec, Job, JobSpec, JobState, ProbeSpec, SpeakSpec
-from daemon.protocol.messages import EVENT_NAMES, JobChanged
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")]
 

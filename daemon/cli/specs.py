@@ -8,17 +8,8 @@ from typing import Any, get_args
 
 from daemon.models.catalog import MODEL_FIELDS, is_task
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import (
-    GENERATE_PATHS,
-    Codec,
-    DurationMode,
-    JobSpec,
-    Position,
-    Quality,
-    Timing,
-    read_json,
-    spec_from_builtins,
-)
+from daemon.protocol.jobs import GENERATE_PATHS, Codec, DurationMode, JobSpec, Position, Quality, Timing
+from daemon.protocol.reading import read_json, spec_from_builtins
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "engine": ("auto", "rewrite", "wan"),

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from daemon.protocol.messages import PREVIEW_LIMIT
+from daemon.protocol.events import PREVIEW_LIMIT
 from daemon.redub.progress import Preview, Reporter
 from wan_engine.pipelines.redub_footage import Footage
 from wan_engine.pipelines.redub_plan import Chunk

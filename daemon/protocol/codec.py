@@ -9,16 +9,14 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from daemon.protocol.errors import ErrorInfo, RequestError
+from daemon.protocol.events import EVENT_NAMES, EVENTS, Event
 from daemon.protocol.messages import (
     ERROR_TYPE,
-    EVENT_NAMES,
-    EVENTS,
     OLDEST_VERSION,
     PROTOCOL_VERSION,
     REQUEST_NAMES,
     REQUESTS,
     Envelope,
-    Event,
     Request,
 )
 

@@ -3,7 +3,8 @@
 import msgspec
 
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import RedubSpec, SpeakSpec, Take, read_json, spec_from_builtins
+from daemon.protocol.jobs import RedubSpec, SpeakSpec, Take
+from daemon.protocol.reading import read_json, spec_from_builtins
 
 
 def final_of(take: Take, sidecar: bytes) -> RedubSpec | SpeakSpec:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from daemon.protocol.errors import RequestError
+from daemon.protocol.events import Event, JobChanged, JobLogged, JobPreviewed, JobProgressed
 from daemon.protocol.jobs import JobState, Progress
-from daemon.protocol.messages import Event, JobChanged, JobLogged, JobPreviewed, JobProgressed, LogEntry
+from daemon.protocol.messages import LogEntry
 from daemon.queue.database import open_database, transaction
 
 SEQ_LEAP = 2**20

@@ -6,8 +6,8 @@ from typing import Literal
 import msgspec
 
 from daemon.protocol.errors import RequestError
+from daemon.protocol.events import JobChanged, TakeAdded, TakeChanged
 from daemon.protocol.jobs import Job, Take
-from daemon.protocol.messages import JobChanged, TakeAdded, TakeChanged
 from daemon.queue.journal import Journal
 from daemon.queue.rows import COLUMNS, job_from, take_from, to_json
 

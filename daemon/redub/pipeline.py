@@ -32,8 +32,8 @@ from daemon.protocol.jobs import (
     RedubSpec,
     SpeakSpec,
     Take,
-    spec_from_builtins,
 )
+from daemon.protocol.reading import spec_from_builtins
 from daemon.redub.crop_reader import CropReader
 from daemon.redub.guide import align_voice
 from daemon.redub.likeness import Likeness, learn_likeness

@@ -22,8 +22,8 @@ from daemon.machine.awake import Awake
 from daemon.machine.sensors import Sensors
 from daemon.paths import Paths
 from daemon.protocol.errors import DubwrightError
+from daemon.protocol.events import Event, ReportWritten, ScheduleChanged
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import Event, ReportWritten, ScheduleChanged
 from daemon.protocol.night import NightReport, ScheduleSettings
 from daemon.queue.eta import cost_name
 from daemon.queue.rows import role_of

@@ -5,8 +5,8 @@ from typing import IO, Any
 import msgspec
 
 from daemon.protocol.errors import ErrorInfo
+from daemon.protocol.events import JobPreviewed
 from daemon.protocol.jobs import JobSpec, Take
-from daemon.protocol.messages import JobPreviewed
 
 LENGTH_BYTES = 4  # big endian
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from daemon.protocol.messages import PREVIEW_LIMIT
+from daemon.protocol.events import PREVIEW_LIMIT
 from daemon.redub.progress import Cancelled, Preview
 from daemon.worker.failure import error_info
 from daemon.worker.messages import (

@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 
 from daemon.protocol.errors import DubwrightError
-from daemon.protocol.jobs import RedubSpec, spec_from_builtins
+from daemon.protocol.jobs import RedubSpec
+from daemon.protocol.reading import spec_from_builtins
 from gui.media.clip import Clip, ClipError
 from gui.media.sound import SOUND_SUFFIXES, sound_length_s
 from gui.models.timecode import parse_position

@@ -4,8 +4,9 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QSpinBox, QWidget
 
+from daemon.protocol.events import JobPreviewed
 from daemon.protocol.jobs import Job, JobState, RedubSpec
-from daemon.protocol.messages import JobPreviewed, LogEntry
+from daemon.protocol.messages import LogEntry
 from daemon.protocol.night import ForecastJob
 from gui.link import Link
 from gui.models.job_table import WAITING

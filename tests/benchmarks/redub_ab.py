@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.client import Client
+from daemon.protocol.events import JobChanged
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import JobChanged
 
 AXES: dict[str, tuple[Any, ...]] = {
     "timing": ("native", "model"),

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from daemon.paths import find_paths
+from daemon.protocol.events import Event, JobChanged, JobProgressed
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import Event, JobChanged, JobProgressed
 from daemon.queue.store import JobStore
 from daemon.worker.supervisor import Supervisor
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from daemon.protocol.errors import MediaError
+from daemon.protocol.events import PREVIEW_LIMIT
 from daemon.protocol.jobs import JobSpec, RedubSpec, Take
-from daemon.protocol.messages import PREVIEW_LIMIT
 from daemon.redub.progress import Preview, Reporter
 from daemon.worker.checkpoint import Checkpoints
 from daemon.worker.process import PREVIEW_S

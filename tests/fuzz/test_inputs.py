@@ -19,7 +19,7 @@ from daemon.connection import load_keys, read_endpoint, secure_client
 from daemon.paths import find_paths
 from daemon.protocol import codec, messages
 from daemon.protocol.errors import DubwrightError, RequestError
-from daemon.protocol.jobs import decode_spec
+from daemon.protocol.reading import decode_spec
 from daemon.queue.recovery import UNFINISHED, delete_folder
 from daemon.schedule.report import load_report
 from daemon.schedule.settings import load_schedule

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import QApplication, QPushButton
 
 from daemon.demo import SHOT, VOICE
 from daemon.paths import find_paths
+from daemon.protocol.events import JobPreviewed
 from daemon.protocol.jobs import Job, JobState, RedubSpec
-from daemon.protocol.messages import JobPreviewed
 from gui.app import BATCH, QUEUE, STATUS, TAKES, App
 from gui.models.follow_up import final_of, next_take_of
 from gui.models.take_list import job_of

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from daemon.config import ReportConfig
+from daemon.protocol.events import ReportWritten, ScheduleChanged
 from daemon.protocol.jobs import GenerateSpec, Job, JobState, RedubSpec
-from daemon.protocol.messages import ReportWritten, ScheduleChanged
 from daemon.protocol.night import NightReport, ScheduleSettings
 from daemon.schedule.forecast import forecast
 from daemon.schedule.keeper import Keeper

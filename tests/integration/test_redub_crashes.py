@@ -18,8 +18,8 @@ import pytest
 from daemon.client import Client
 from daemon.media.voice_file import load_voice
 from daemon.protocol.errors import MachineError
+from daemon.protocol.events import JobChanged, JobProgressed
 from daemon.protocol.jobs import FINAL_STATES, Job, JobState
-from daemon.protocol.messages import JobChanged, JobProgressed
 from tests.clips import make_clip, make_voice
 from tests.studio import Studio, open_studio
 

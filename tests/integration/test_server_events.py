@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable
 
 from daemon.client import Client
-from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import (
+from daemon.protocol.events import (
     DAEMON_TOPIC,
     JobChanged,
     JobPreviewed,
@@ -15,6 +14,7 @@ from daemon.protocol.messages import (
     WorkerChanged,
     job_topic,
 )
+from daemon.protocol.jobs import JobState
 
 Script = Callable[[str], dict[str, object]]
 

@@ -18,8 +18,8 @@ from daemon.connection import is_locked, read_endpoint
 from daemon.launch import wait_until_stopped
 from daemon.paths import find_paths
 from daemon.protocol.errors import DubwrightError
+from daemon.protocol.events import JobChanged, JobProgressed
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import JobChanged, JobProgressed
 
 Script = Callable[[str], dict[str, object]]
 

@@ -12,8 +12,8 @@ from daemon.cli.app import run
 from daemon.cli.moments import deadline_from
 from daemon.client import Client
 from daemon.protocol.errors import DubwrightError, RequestError
+from daemon.protocol.events import JobChanged, JobProgressed
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import JobChanged, JobProgressed
 from daemon.protocol.night import WEEKDAYS, ScheduleSettings
 
 Script = Callable[[str], dict[str, object]]

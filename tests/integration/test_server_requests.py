@@ -10,7 +10,7 @@ import zmq
 from daemon.channel import Channel
 from daemon.client import Client
 from daemon.connection import load_keys, read_endpoint
-from daemon.protocol import codec, messages
+from daemon.protocol import codec, events, messages
 from daemon.protocol.errors import DubwrightError, ErrorInfo
 from daemon.protocol.jobs import JobState, RedubSpec
 
@@ -66,7 +66,7 @@ def test_a_job_goes_through_its_life(client: Client, script: Script) -> None:
     assert [found.job_id for found in client.jobs([JobState.HELD])] == [job.job_id]
     assert client.release(job.job_id).state == JobState.QUEUED
     last = list(client.watch(job.job_id))[-1]
-    assert isinstance(last, messages.JobChanged)
+    assert isinstance(last, events.JobChanged)
     assert last.job.state == JobState.DONE
     [take] = client.takes(job.job_id)
     assert last.job.takes == [take] == client.takes()

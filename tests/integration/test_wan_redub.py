@@ -15,8 +15,8 @@ import pytest
 from daemon.cli.status import ExitStatus
 from daemon.paths import find_paths
 from daemon.protocol.errors import RequestError
+from daemon.protocol.events import PREVIEW_LIMIT, JobPreviewed, JobProgressed
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import PREVIEW_LIMIT, JobPreviewed, JobProgressed
 from tests.studio import Studio, command, open_studio, sidecar_of
 
 pytest.importorskip("torch", reason="the wan engine needs torch (pip install dubwright[engine])")

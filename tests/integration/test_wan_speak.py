@@ -13,8 +13,8 @@ from PIL import Image
 
 from daemon.cli.status import ExitStatus
 from daemon.paths import find_paths
+from daemon.protocol.events import JobChanged, JobProgressed
 from daemon.protocol.jobs import JobState
-from daemon.protocol.messages import JobChanged, JobProgressed
 from tests.studio import Studio, command, essence_of, open_studio
 
 pytest.importorskip("torch", reason="the wan engine needs torch (pip install dubwright[engine])")

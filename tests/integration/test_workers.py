@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daemon.protocol.events import JobProgressed, WorkerChanged
 from daemon.protocol.jobs import FacesSpec, JobState, RedubSpec
-from daemon.protocol.messages import JobProgressed, WorkerChanged
 from daemon.worker import supervisor as supervisor_module
 from tests.fakes import daemon as fake_daemon
 from tests.fakes import runner

@@ -11,7 +11,8 @@ from daemon.cli import generate as page
 from daemon.cli.app import app, run
 from daemon.protocol import jobs
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import GenerateSpec, spec_from_builtins
+from daemon.protocol.jobs import GenerateSpec
+from daemon.protocol.reading import spec_from_builtins
 
 SEVERAL_PROCESSES = {"ulysses_size", "cfg_size", "dit_fsdp", "t5_fsdp"}
 

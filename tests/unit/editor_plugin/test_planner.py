@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from daemon.protocol.jobs import RedubSpec, spec_from_builtins
+from daemon.protocol.jobs import RedubSpec
+from daemon.protocol.reading import spec_from_builtins
 from editor_plugin.shared.planner import (
     Options,
     free_track,

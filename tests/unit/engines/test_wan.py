@@ -31,8 +31,8 @@ from daemon.faces.region import Region
 from daemon.faces.tracks import FaceTrack
 from daemon.media.segment import FrameRange
 from daemon.protocol.errors import MachineError, MediaError
+from daemon.protocol.events import PREVIEW_LIMIT
 from daemon.protocol.jobs import RedubSpec, Timing
-from daemon.protocol.messages import PREVIEW_LIMIT
 from daemon.redub.progress import Cancelled, Preview, SilentReporter
 from daemon.worker.failure import error_info
 from wan_engine.audio.wav2vec2 import Wav2Vec2

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from daemon.engines.wan_preview import Previewer
-from daemon.protocol.messages import PREVIEW_LIMIT
+from daemon.protocol.events import PREVIEW_LIMIT
 from daemon.redub.progress import Preview, SilentReporter
 from wan_engine.pipelines.redub_footage import HeldFootage
 from wan_engine.pipelines.redub_plan import Chunk

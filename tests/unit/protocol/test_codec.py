@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.protocol import codec, messages
+from daemon.protocol import codec, events, messages
 from daemon.protocol.errors import RequestError, error_from_info
 
 PLAIN = st.recursive(
@@ -143,11 +143,11 @@ def test_every_error_comes_back_as_it_was_raised() -> None:
 
 
 def test_events_carry_their_number_and_new_kinds_are_skipped() -> None:
-    event = messages.JobLogged(job_id="j", at=1.0, sentence="Hello.")
+    event = events.JobLogged(job_id="j", at=1.0, sentence="Hello.")
     assert codec.decode_event(codec.encode_event(event, seq=7)) == (event, 7)
     assert codec.decode_event(envelope(type="job_sang")) is None
 
 
 def test_no_topic_is_the_prefix_of_another_jobs() -> None:
-    assert not messages.job_topic("ab1").startswith(messages.job_topic("ab"))
-    assert messages.job_topic("ab").startswith(messages.job_topic())
+    assert not events.job_topic("ab1").startswith(events.job_topic("ab"))
+    assert events.job_topic("ab").startswith(events.job_topic())

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from daemon.protocol import codec, jobs, messages, night
+from daemon.protocol import codec, events, jobs, messages, night, reading
 from daemon.protocol.errors import ERRORS, ErrorInfo
 from daemon.redub.progress import STAGES
 
@@ -40,9 +40,9 @@ def test_every_request_and_reply_is_on_the_page_with_its_fields() -> None:
 def test_every_event_is_on_the_page_with_its_topic_and_fields() -> None:
     found = {name: [topic, fields] for name, topic, fields, _ in rows("Events")}
     expected = {}
-    for name, event in messages.EVENTS.items():
+    for name, event in events.EVENTS.items():
         about_job = "job_id" in event.__struct_fields__
-        topic = f"`{messages.job_topic('<job id>')}`" if about_job else f"`{messages.DAEMON_TOPIC}`"
+        topic = f"`{events.job_topic('<job id>')}`" if about_job else f"`{events.DAEMON_TOPIC}`"
         expected[f"`{name}`"] = ["the one subscribed to" if name == "subscribed" else topic, fields_of(event)]
     assert found == expected
 
@@ -118,8 +118,8 @@ def test_samples_of_messages_decode(sample: dict[str, Any]) -> None:
     if envelope.type in messages.REQUESTS:
         request = codec.decode_request(envelope)
         if isinstance(request, messages.SubmitJob):
-            jobs.spec_from_builtins(request.spec)
-    elif envelope.type in messages.EVENTS:
+            reading.spec_from_builtins(request.spec)
+    elif envelope.type in events.EVENTS:
         assert codec.decode_event(data) is not None
     else:
         assert codec.decode_reply(data).parent == sample["parent"]
@@ -128,4 +128,4 @@ def test_samples_of_messages_decode(sample: dict[str, Any]) -> None:
 def test_the_sample_of_a_job_file_is_a_job() -> None:
     specs = [sample for sample in SAMPLES if "type" not in sample]
     assert len(specs) == 1
-    assert isinstance(jobs.spec_from_builtins(specs[0]), jobs.RedubSpec)
+    assert isinstance(reading.spec_from_builtins(specs[0]), jobs.RedubSpec)

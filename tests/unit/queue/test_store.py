@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from daemon.protocol.errors import ErrorInfo, RequestError
+from daemon.protocol.events import Event, JobChanged, JobLogged, JobProgressed, TakeAdded, TakeChanged
 from daemon.protocol.jobs import (
     TRANSITIONS,
     CheckSpec,
@@ -21,7 +22,6 @@ from daemon.protocol.jobs import (
     RedubSpec,
     Take,
 )
-from daemon.protocol.messages import Event, JobChanged, JobLogged, JobProgressed, TakeAdded, TakeChanged
 from daemon.queue import journal
 from daemon.queue.journal import StaleAttemptError
 from daemon.queue.store import CRASH_LIMIT, JobStore
