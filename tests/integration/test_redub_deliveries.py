@@ -99,13 +99,13 @@ def test_an_overlay_is_clear_outside_its_matte(studio: Studio, shot: Path, voice
     overlay, matte = read_clip(Path(take.path)), read_clip(Path(take.matte or ""))
     baked = studio.take(shot, voice, FIRST, STOP, deliver="baked", codec="ffv1", matte=True, handles=4)
     exact = read_clip(Path(baked.matte or ""))
-    assert overlay.pixels in ("yuva444p12le", "yuva444p10le")
+    full = {"yuva444p12le": 4095, "yuva444p10le": 1023}[overlay.pixels]
     assert len(overlay.frames) == len(matte.frames) == 4 + 18 + 4
     for alpha, (mask,) in zip(alphas(overlay), exact.frames, strict=True):
         assert alpha[mask == 0].max(initial=0) == 0
-        assert np.abs(alpha / alpha.max(initial=1) - mask / 1023).max() < 0.01 or not mask.any()
-    empty = [k for k, alpha in enumerate(alphas(overlay)) if not alpha.any()]
-    assert empty == [0, 1, 2, 3, 22, 23, 24, 25]
+        assert np.abs(alpha / full - mask / 1023).max() < 0.01
+    seen = {k for k, alpha in enumerate(alphas(overlay)) if alpha.any()}
+    assert set(range(7, 19)) <= seen <= set(range(4, 22))  # beside the ends a mouth may be the source's still
 
 
 def test_pictures_of_an_overlay_are_clear_outside_and_those_baked_are_the_source(
@@ -117,9 +117,9 @@ def test_pictures_of_an_overlay_are_clear_outside_and_those_baked_are_the_source
     masks = read_pictures(Path(overlay.matte or ""))
     source = read_clip(shot)
     assert len(clear) == len(full) == len(masks) == 18
+    assert max(rgba[3].max() for rgba in clear) > 0.9
     for rgba, rgb, mask, theirs in zip(clear, full, masks, source.frames[FIRST:STOP], strict=True):
         assert rgba[3][mask[0] == 0].max() == 0
-        assert rgba[3].max() > 0.9
         luma = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
         assert np.abs(luma - (theirs[0] - 16.0) / 219)[mask[0] == 0].max() < 0.004
     assert next(Path(baked.path).glob("*.wav")).stat().st_size > 18 * 1920 * 2

@@ -41,10 +41,17 @@ from wan_engine.tiny import write_tiny
 from wan_engine.transformer.s2v import SpeechTransformer
 from wan_engine.vae.codec import VideoCodec
 
-torch.set_num_threads(1)  # tiny networks: more threads only wait for each other
-
 SIDE, FIRST = 64, 30
 SPEC = RedubSpec("shot.mov", "voice.wav", FIRST, FIRST + 18, engine="wan", quality="draft", crop=SIDE)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Use one thread: for networks this small a second one only waits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)
