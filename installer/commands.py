@@ -174,7 +174,7 @@ def _doctor(options: argparse.Namespace, progress: Progress) -> int:
     found = list(findings.look(machine))
     if record.version is not None:
         environment = Environment(data_folder() / "versions" / record.version / "environment")
-        said = environment.ask(["dubwright", "doctor", *_doctor_options(options)])
+        said = environment.ask("doctor", *_doctor_options(options))
         if said.returncode in (0, InstallError.exit_status) and said.stdout:
             print(said.stdout, end="")
             return said.returncode

@@ -93,12 +93,11 @@ class Environment:
                 continue  # the child got the Ctrl-C too and ends in its own way
         return 128 - status if status < 0 else status
 
-    def ask(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run `command` with this environment active and return what it said; 1 when it cannot even start."""
+    def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run this environment's own `dubwright` and return what it said; 1 when it cannot even start."""
+        command = [str(self.programs / ("dubwright.exe" if os.name == "nt" else "dubwright")), *arguments]
         try:
-            return subprocess.run(
-                self._resolved(command), env=self.variables(), capture_output=True, text=True, check=False
-            )
+            return subprocess.run(command, env=self.variables(), capture_output=True, text=True, check=False)
         except OSError as error:
             return subprocess.CompletedProcess(command, 1, "", str(error))
 

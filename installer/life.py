@@ -99,7 +99,7 @@ def put_to_use(installation: Installation, progress: Progress) -> None:
 def check(installation: Installation, progress: Progress) -> None:
     """Have the version's own doctor look at it. Raises InstallError with what it found."""
     progress.begin("Having the doctor look at it")
-    run = installation.environment.ask(["dubwright", "doctor", "--json"])
+    run = installation.environment.ask("doctor", "--json")
     try:
         findings = json.loads(run.stdout)["findings"]
     except (ValueError, KeyError):
@@ -182,7 +182,7 @@ def _stop_daemon(record: Record, other: Environment) -> None:
     own = Environment(record.folder / "versions" / str(record.version) / "environment")
     for environment in (own, other):
         if environment.python.exists():
-            environment.ask(["dubwright", "daemon", "stop"])
+            environment.ask("daemon", "stop")
             return
 
 

@@ -121,4 +121,4 @@ def _hours(runs: list[Run]) -> dict[str, float]:
 
 def _sum(runs: list[Run], *, only_gpu: bool) -> float:
     seconds = sum(run.ended_at - run.began_at for run in runs if run.uses_gpu or not only_gpu)
-    return round(seconds / 3600, 4)
+    return round(seconds / 3600, 6)
