@@ -1,14 +1,20 @@
 """MLT's renderer, as a judge of timelines."""
 
 import subprocess
+from collections.abc import Callable
 
 
-def run_melt(arguments: list[str]) -> None:
-    """Run melt; once more when it waits for ever: on a busy machine 7.12 now and then loses its threads."""
-    for patience_s in (60, 120):
+def run_melt(arguments: list[str], *, has_written: Callable[[], bool]) -> None:
+    """Run melt, up to three times.
+
+    On a busy machine 7.12 now and then loses its threads and waits for ever, or ends well and has written
+    nothing. What it has written is for the caller to judge.
+    """
+    for patience_s in (60, 120, 120):
         try:
             subprocess.run(["melt", *arguments], capture_output=True, check=True, timeout=patience_s)
         except subprocess.TimeoutExpired:
             continue
-        return
-    raise AssertionError("melt did not end, twice")
+        if has_written():
+            return
+    raise AssertionError("melt wrote nothing, three times")

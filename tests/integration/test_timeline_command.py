@@ -71,12 +71,11 @@ def melt(project: Path, folder: Path) -> tuple[list[int | None], Path]:
     """Render a project; return the numbers in its pictures, and its sound."""
     folder.mkdir()
     sound = folder.with_suffix(".wav")
-    outputs = (
-        [f"avformat:{folder}/%04d.png", "vcodec=png", "an=1"],
-        [f"avformat:{sound}", "vn=1", "acodec=pcm_s24le", "ar=48000"],
-    )
-    for output in outputs:
-        run_melt([str(project), "out=39", "-consumer", *output, "real_time=-1", "-silent"])
+    render, quietly = [str(project), "out=39", "-consumer"], ["real_time=-1", "-silent"]
+    pictures = [f"avformat:{folder}/%04d.png", "vcodec=png", "an=1"]
+    run_melt([*render, *pictures, *quietly], has_written=lambda: any(folder.iterdir()))
+    samples = [f"avformat:{sound}", "vn=1", "acodec=pcm_s24le", "ar=48000"]
+    run_melt([*render, *samples, *quietly], has_written=sound.is_file)
     return read_barcodes(sorted(folder.glob("*.png"))), sound
 
 
