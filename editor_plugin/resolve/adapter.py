@@ -79,16 +79,19 @@ class Resolve:
         return first + int(found["in"]), first + int(found["out"]) + 1
 
     def place(self, placement: Placement) -> None:
-        """Add the take to the clip's take selector, or append it on a track of its own; mark it."""
+        """Add the take to the clip's take selector, or append it on a track of its own.
+
+        Its marker comes first: whatever fails after that, `remove` finds what had been placed.
+        """
         timeline = current_timeline(self._resolve)
         media = self._import(placement.path)
+        self._mark(timeline, placement)
         if placement.clip_id and self.can.has_takes:
             self._add_take(timeline, media, placement)
         else:
             self._append(timeline, media, placement, "video", TRACK, VIDEO_ONLY)
         if placement.sound_path:
             self._append(timeline, media, placement, "audio", SOUND_TRACK, AUDIO_ONLY)
-        self._mark(timeline, placement)
 
     def show_take(self, placement: Placement) -> None:
         """Show another take: the first is removed, for nothing in the API swaps a placed file."""

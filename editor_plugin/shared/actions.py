@@ -364,7 +364,9 @@ class Session:
 
     def _place_ready(self, key: str) -> None:
         try:
-            if self._entry(key).project_id == self._host.timeline().project_id:
+            entry = self._entry(key)
+            is_new = entry.state == states.READY  # two answers may have told of the same end
+            if is_new and entry.project_id == self._host.timeline().project_id:
                 self.place(key)
         except PluginError as error:
             self.trouble = error

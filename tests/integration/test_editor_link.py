@@ -232,6 +232,16 @@ def test_a_placement_that_reads_back_wrong_is_rolled_back(placed: Session, edito
     assert placed.place(status.key).state == states.PLACED
 
 
+def test_two_answers_that_tell_of_the_same_end_place_one_take(placed: Session, editor: FakeEditor) -> None:
+    status = placed.statuses("project")[0]
+    editor.remove(status.job_id)
+    entry = placed._change(placed._entry(status.key), states.READY)
+    placed._ready = [entry.key, entry.key]
+    run_until(placed, states.PLACED)
+    assert len([one for one in editor.timeline().placed(status.job_id) if one.kind == PICTURE]) == 1
+    assert placed.trouble is None
+
+
 def test_a_crash_between_journal_and_timeline_is_cleaned_or_finished(
     placed: Session, editor: FakeEditor, tmp_path: Path, link: Link
 ) -> None:
