@@ -16,6 +16,7 @@ from daemon.cli.output import (
     print_table,
     say,
 )
+from daemon.cli.plan_words import plan_in_words
 from daemon.cli.specs import (
     CHOICES,
     build_spec,
@@ -271,6 +272,10 @@ def print_take(take: Take) -> None:
 def _print_result(result: dict) -> None:
     if "path" in result:
         print_line(f"{result['path']}: {result['frames']} frames, seed {result['seed']}")
+        return
+    if "plan" in result:
+        for name, words in plan_in_words(result):
+            print_line(f"{name:12s}{words}")
         return
     tracks = result.get("faces")
     if tracks is None:

@@ -41,6 +41,14 @@ def test_daemon_starts_tells_its_state_and_stops(dubwright: Command) -> None:
     assert (gone.status, gone.document["error"]["code"]) == (4, "daemon.unreachable")
 
 
+def test_a_dry_run_says_what_would_be_made(dubwright: Command) -> None:
+    said = dubwright(*JOB, "--dry-run", "--handles", 4, "--leave-alone", "5,9").out.splitlines()
+    lines = dict(line.split(maxsplit=1) for line in said)
+    assert lines["range"].startswith("0 to 20, handles of 0 and 4 more: 24 frames from ")
+    assert lines["take"].startswith("overlay, prores4444, ")
+    assert lines["left"] == "alone  5 to 9"
+
+
 def test_an_empty_queue_is_listed(dubwright: Command) -> None:
     assert dubwright("jobs", "--json").document == {"jobs": []}
     assert dubwright("takes", "--json").document == {"takes": []}
