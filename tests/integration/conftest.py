@@ -1,4 +1,4 @@
-"""A real daemon in a home of its own, whose jobs are scripted (tests/fakes/runner.py)."""
+"""A real daemon in a home of its own: with scripted jobs (tests/fakes/runner.py), or as a studio at work."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,6 +9,8 @@ import pytest
 from daemon.client import Client
 from daemon.connection import is_locked
 from daemon.paths import find_paths
+from tests.clips import make_clip, make_voice
+from tests.studio import Studio, open_studio
 
 Script = Callable[[str], dict[str, object]]
 
@@ -46,3 +48,22 @@ def script(tmp_path: Path) -> Script:
         }
 
     return make
+
+
+@pytest.fixture(scope="module")
+def studio(face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """Start a daemon that re-dubs in earnest, for a whole module of tests."""
+    with open_studio(tmp_path_factory.mktemp("studio"), face_models) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def shot(studio: Studio) -> Path:
+    """Return a clip of somebody who speaks."""
+    return make_clip(studio.folder / "shot.mov")
+
+
+@pytest.fixture(scope="module")
+def voice(studio: Studio) -> Path:
+    """Return a voice for it."""
+    return make_voice(studio.folder / "voice.wav")

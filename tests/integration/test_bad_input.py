@@ -16,23 +16,12 @@ import pytest
 from daemon.protocol.errors import ERRORS
 from daemon.protocol.jobs import JobState
 from tests.clips import make_clip, make_voice, read_clip
-from tests.studio import Run, Studio, command, open_studio
-
-
-@pytest.fixture(scope="module")
-def studio(face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    with open_studio(tmp_path_factory.mktemp("studio"), face_models) as opened:
-        yield opened
+from tests.studio import Run, Studio, command
 
 
 @pytest.fixture(scope="module")
 def shot(studio: Studio) -> Path:
     return make_clip(studio.folder / "shot.mov", count=40, metadata={"timecode": "01:00:00:00"})
-
-
-@pytest.fixture(scope="module")
-def voice(studio: Studio) -> Path:
-    return make_voice(studio.folder / "voice.wav")
 
 
 @pytest.fixture(autouse=True)

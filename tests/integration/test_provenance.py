@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -18,22 +17,6 @@ from tests.studio import Studio, open_studio, sidecar_of
 
 FIRST, STOP = 8, 20
 CONSENT = {"who": "Ada Lovelace", "by": "herself", "note": "contract 7"}
-
-
-@pytest.fixture(scope="module")
-def studio(face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    with open_studio(tmp_path_factory.mktemp("studio"), face_models) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def shot(studio: Studio) -> Path:
-    return make_clip(studio.folder / "shot.mov")
-
-
-@pytest.fixture(scope="module")
-def voice(studio: Studio) -> Path:
-    return make_voice(studio.folder / "voice.wav")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """What a redub delivers: every codec, alpha, matte, handles, seeds, places; and the same again."""
 
 import hashlib
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,16 +10,10 @@ import pytest
 
 from daemon.protocol.jobs import JobState, Take
 from tests.clips import Clip, difference_outside, make_clip, make_voice, planes_of, read_clip, samples_between
-from tests.studio import Studio, command, essence_of, open_studio, sidecar_of
+from tests.studio import Studio, command, essence_of, sidecar_of
 
 FIRST, STOP = 8, 26
 RATE = Fraction(25)
-
-
-@pytest.fixture(scope="module")
-def studio(face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    with open_studio(tmp_path_factory.mktemp("studio"), face_models) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +24,6 @@ def shot(studio: Studio) -> Path:
 @pytest.fixture(scope="module")
 def deep_shot(studio: Studio) -> Path:
     return make_clip(studio.folder / "deep.mov", codec="prores_ks", pixels="yuv422p10le")
-
-
-@pytest.fixture(scope="module")
-def voice(studio: Studio) -> Path:
-    return make_voice(studio.folder / "voice.wav")
 
 
 def digest(path: str | Path) -> str:

@@ -1,7 +1,6 @@
 """A mask changed by an editor, and a reading laid against the shot's own sound, with the real daemon."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ import pytest
 from daemon.demo import SHOT
 from daemon.faces.painted import fill_polygons
 from daemon.protocol.jobs import JobState
-from tests.clips import SIDE, make_clip, make_voice, read_clip, touches
-from tests.studio import Studio, command, open_studio, sidecar_of
+from tests.clips import SIDE, make_clip, read_clip, touches
+from tests.studio import Studio, command, sidecar_of
 
 FIRST, STOP = 8, 26
 STROKE = [
@@ -21,22 +20,6 @@ STROKE = [
     [0.55 * SIDE, 0.95 * SIDE],
     [0.3 * SIDE, 0.95 * SIDE],
 ]
-
-
-@pytest.fixture(scope="module")
-def studio(face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    with open_studio(tmp_path_factory.mktemp("studio"), face_models) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def shot(studio: Studio) -> Path:
-    return make_clip(studio.folder / "shot.mov")
-
-
-@pytest.fixture(scope="module")
-def voice(studio: Studio) -> Path:
-    return make_voice(studio.folder / "voice.wav")
 
 
 def test_painted_out_areas_keep_the_sources_pixels_and_the_sidecar_says_so(
