@@ -72,6 +72,7 @@ def take_document(take: Take) -> dict[str, Any]:
         "badge": take.badge,
         "verdict": take.verdict,
         "checks": take.checks,
+        "notes": take.notes,
     }
 
 

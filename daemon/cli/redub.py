@@ -265,8 +265,8 @@ def print_take(take: Take) -> None:
     print_line(
         f"  take {take.take_id}, {take.frames} frames, engine {engine}, seed {take.seed}: {take.badge}"
     )
-    for reason in take.checks.get("reasons", []):
-        print_line(f"  {reason}")
+    for sentence in [*take.checks.get("reasons", []), *take.notes]:
+        print_line(f"  {sentence}")
 
 
 def _print_result(result: dict) -> None:

@@ -127,8 +127,8 @@ def _read_sidecar(path: Path) -> Take:
 def print_checks(take: Take) -> None:
     """Print a take, its badge with the reasons, and every figure."""
     print_line(f"{take.path}: {take.badge}")
-    for reason in take.checks.get("reasons", []):
-        print_line(f"  {reason}")
+    for sentence in [*take.checks.get("reasons", []), *take.notes]:
+        print_line(f"  {sentence}")
     figures = {name: value for name, value in take.checks.items() if name not in ("badge", "reasons")}
     width = max((len(name) for name in figures), default=0)
     for name, value in figures.items():

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from daemon.media.fields import Field
 from daemon.media.pixels import PixelFormat, pixel_format
 from daemon.protocol.errors import RequestError
 
@@ -17,6 +18,7 @@ class DeliveryCodec:
     suffix: str
     keeps_range: bool  # whether the file can say that its values are full range
     options: Mapping[str, str] = field(default_factory=dict)
+    keeps_fields: bool = True  # whether it can say that its pictures are interlaced
     threads: int = 4  # the same on every machine, because some encoders' bytes depend on it
 
 
@@ -25,14 +27,17 @@ CODECS: dict[str, DeliveryCodec] = {
     for codec in (
         DeliveryCodec("prores4444", "prores_aw", "mov", ".mov", False, {"profile": "4", "vendor": "apl0"}),
         DeliveryCodec("prores422hq", "prores_aw", "mov", ".mov", False, {"profile": "3", "vendor": "apl0"}),
-        DeliveryCodec("dnxhr_hqx", "dnxhd", "mov", ".mov", False, {"profile": "dnxhr_hqx"}),
+        DeliveryCodec(
+            "dnxhr_hqx", "dnxhd", "mov", ".mov", False,
+            {"profile": "dnxhr_hqx"}, keeps_fields=False,
+        ),
         # One thread: with several, x264 makes other bytes of the same pictures once in a thousand takes.
         DeliveryCodec("h264", "libx264", "mov", ".mov", True, {"crf": "14", "preset": "fast"}, threads=1),
         DeliveryCodec(
             "ffv1", "ffv1", "matroska", ".mkv", True,
             {"level": "3", "slicecrc": "1", "g": "1"},
         ),
-        DeliveryCodec("exr", "exr", None, "", True, {"compression": "zip16"}),
+        DeliveryCodec("exr", "exr", None, "", True, {"compression": "zip16"}, keeps_fields=False),
     )
 }  # fmt: skip
 
@@ -90,15 +95,21 @@ def plane_format(coded: str) -> PixelFormat | None:
     return pixel_format({packed: planar for planar, packed in _REPACKED.items()}.get(coded, coded))
 
 
-def encoder_of(codec: DeliveryCodec, coded: str, width: int) -> tuple[str, dict[str, str]]:
-    """Return the encoder and its options for a picture width.
+def encoder_of(
+    codec: DeliveryCodec, coded: str, width: int, first_field: Field | None = None
+) -> tuple[str, dict[str, str]]:
+    """Return the encoder and its options for a picture width, of one picture a frame or of two fields.
 
     prores_aw is three times as fast as prores_ks but refuses odd widths. It codes full alpha as 1023/1024,
-    which moves no 10-bit value by more than one.
+    which moves no 10-bit value by more than one. Of fields, prores_aw says that the top one is shown first,
+    prores_ks the bottom one, whatever they are told.
     """
-    if codec.encoder == "prores_aw" and width % 2:
-        return "prores_ks", {**codec.options, **({"alpha_bits": "16"} if "a" in coded[3:4] else {})}
-    return codec.encoder, dict(codec.options)
+    options = dict(codec.options)
+    if codec.encoder == "prores_aw" and (width % 2 or first_field == "bottom"):
+        return "prores_ks", {**options, **({"alpha_bits": "16"} if "a" in coded[3:4] else {})}
+    if codec.encoder == "libx264" and first_field is not None:
+        options["x264-params"] = "tff=1" if first_field == "top" else "bff=1"
+    return codec.encoder, options
 
 
 def check_size(codec: DeliveryCodec, coded: str, width: int, height: int) -> None:

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from daemon.media.codecs import DeliveryCodec, encoder_of, plane_format
 from daemon.media.convert import Planes
+from daemon.media.fields import encode_fields
 from daemon.media.pixels import view_planes
 from daemon.media.segment import format_timecode, parse_timecode, sample_at
 from daemon.media.source import SourceInfo
@@ -61,7 +62,8 @@ class MovieWriter:
 
     def _add_picture(self, codec: DeliveryCodec) -> VideoStream:
         info, colour = self._info, self._colour
-        encoder, options = encoder_of(codec, self._coded, info.width)
+        first_field = info.first_field if codec.keeps_fields else None
+        encoder, options = encoder_of(codec, self._coded, info.width, first_field)
         stream = cast(VideoStream, self._container.add_stream(encoder, rate=info.rate))
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = info.width, info.height, self._coded
@@ -71,6 +73,8 @@ class MovieWriter:
         context.thread_count = codec.threads
         context.flags |= Flags.bitexact
         context.options = options
+        if first_field is not None:
+            encode_fields(context, first_field)
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         if info.timecode is not None:

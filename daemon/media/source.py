@@ -16,6 +16,7 @@ import numpy as np
 from av import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from daemon.media.fields import Field, first_field_of
 from daemon.media.index import FrameIndex, build_index, even_rate, uneven_rate
 from daemon.media.pixels import PixelFormat, pixel_format, planar_name, planes_of
 from daemon.media.prefetch import prefetch
@@ -56,7 +57,7 @@ class SourceInfo:
     timecode: str | None  # of frame 0; ";" before the frames if drop-frame
     reel: str | None
     sound: SoundInfo | None
-    interlaced: bool
+    first_field: Field | None  # of an interlaced clip: the one shown first
     display_matrix: tuple[int, ...] | None = None
 
     @property
@@ -292,7 +293,7 @@ def _describe(
         timecode=conform_timecode(read_timecode(reader.container, stream), native, rate),
         reel=read_reel(reader.container, stream),
         sound=sound_info(reader.container),
-        interlaced=first.interlaced_frame,
+        first_field=first_field_of(first, stream.codec_context),
         display_matrix=matrix,
     )
     return info, native

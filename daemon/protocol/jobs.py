@@ -293,6 +293,7 @@ class Take(msgspec.Struct, frozen=True, kw_only=True):
     matte: str | None = None
     quality: Quality | None = None  # of the wan engine's: a draft may be made again as a final
     verdict: Literal["none", "accepted", "rejected"] = "none"
+    notes: list[str] = []  # sentences: how it was made, where that is not the usual way
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

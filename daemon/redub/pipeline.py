@@ -120,7 +120,7 @@ def probe(spec: RedubSpec, *, reporter: Reporter) -> dict[str, Any]:
     with _open(spec) as source:
         reporter.picture(source.info.width, source.info.height)
         plan = make_plan(spec, source, open_voice(Path(spec.voice)))
-        notes = engine.foretell(len(plan.frames), plan.info.rate)
+        notes = [*plan.notes, *engine.foretell(len(plan.frames), plan.info.rate)]
         return {"plan": plan.describe(), "source": describe_source(source.info), "notes": notes}
 
 

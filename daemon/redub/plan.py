@@ -20,6 +20,11 @@ from daemon.media.voice import ConformedVoice, Voice
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import AlignSpec, Codec, FacesSpec, MaskSpec, Position, RedubSpec
 
+INTERLACED = (
+    "The clip is interlaced: the mouth is the same in both fields of a frame. "
+    "For motion in every field, deinterlace the clip to twice the rate first."
+)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -35,6 +40,11 @@ class Plan:
     codec: Codec
     shape: MaskShape = PLAIN
     painted: tuple[Painted, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what the editor should know of the clip, in sentences."""
+        return [INTERLACED] if self.info.first_field else []
 
     def delivered_voice(self) -> ConformedVoice:
         """Return the voice as the take carries it: silent under the handles, sample-exact."""

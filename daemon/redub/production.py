@@ -314,6 +314,7 @@ def check_and_record(
         quality=plan.spec.quality if engine.name == "wan" else None,
         checks=figures,
         matte=None if files.matte is None else str(files.matte),
+        notes=[*plan.notes, *engine.notes],
     )
     write_sidecar(
         files,
@@ -321,7 +322,6 @@ def check_and_record(
             "take": take,
             "request": plan.spec,
             "plan": plan.describe(),
-            "notes": engine.notes,
             "source": {
                 "path": plan.spec.source,
                 "timecode": info.timecode,

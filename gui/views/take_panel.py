@@ -96,9 +96,8 @@ class TakePanel(QWidget):
         self._badge.setText("\n".join([text(BADGE_KEYS[take.badge]), *reasons]))
         self._badge.setStyleSheet(f"color: {colour(BADGE_COLOURS[take.badge]).name()};")
         name = Path(take.path).name
-        self._about.setText(
-            text("takes.about", engine=take.engine, seed=take.seed, frames=take.frames, name=name)
-        )
+        about = text("takes.about", engine=take.engine, seed=take.seed, frames=take.frames, name=name)
+        self._about.setText("\n".join([about, *take.notes]))
         self._show_figures(take)
 
     def tell(self, sentence: str) -> None:

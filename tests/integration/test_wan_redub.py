@@ -73,7 +73,7 @@ def test_the_command_line_makes_a_take_and_outside_the_mouth_it_is_the_source(ta
     assert take["checks"]["outside_max_difference"] == 0
     pictures, source = read_pictures(take["path"]), read_pictures(str(SHOT))[FIRST:STOP]
     assert any((new != old).any() for new, old in zip(pictures, source, strict=True))
-    notes = json.loads(Path(take["sidecar"]).read_text(encoding="utf-8"))["notes"]
+    notes = json.loads(Path(take["sidecar"]).read_text(encoding="utf-8"))["take"]["notes"]
     assert "Draft: 8 steps, no guidance, made at 64x64 pixels." in notes
 
 
@@ -104,8 +104,8 @@ def test_the_final_of_a_draft_has_its_seed_crop_and_face_and_is_watched_while_it
     ours, drafts = sidecar_of(final), json.loads(Path(take["sidecar"]).read_text(encoding="utf-8"))
     assert ours["crop"] == drafts["crop"]
     assert ours["request"]["draft"] == take["take_id"]
-    assert f"The final of draft take {take['take_id']}, with its seed and crop." in ours["notes"]
-    assert "Final: 40 steps, guidance, made at 64x64 pixels." in ours["notes"]
+    assert f"The final of draft take {take['take_id']}, with its seed and crop." in final.notes
+    assert "Final: 40 steps, guidance, made at 64x64 pixels." in final.notes
     previews = [event for event in events if isinstance(event, JobPreviewed)]
     assert previews
     assert all(one.picture.startswith(b"\xff\xd8") and len(one.picture) <= PREVIEW_LIMIT for one in previews)

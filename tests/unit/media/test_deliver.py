@@ -37,7 +37,7 @@ def source_info(pixels: str = "yuv420p", size: tuple[int, int] = SIZE, **changes
         timecode="01:00:00:00",
         reel="A001C003",
         sound=None,
-        interlaced=False,
+        first_field=None,
     )
     return replace(info, **changes)  # type: ignore[arg-type]
 
@@ -204,6 +204,15 @@ def test_display_matrix_and_pixel_shape_come_back(clip: Callable[..., Path], tmp
         assert take.info.rotation == info.rotation == 90
         assert take.info.display_matrix == info.display_matrix
         assert take.info.sample_aspect == Fraction(4, 3)
+
+
+@pytest.mark.parametrize("first_field", ["top", "bottom"])
+@pytest.mark.parametrize("codec", ["prores4444", "prores422hq", "h264"])
+def test_the_order_of_fields_comes_back(codec: str, first_field: str, tmp_path: Path) -> None:
+    info = source_info("yuv422p10le", first_field=first_field)
+    path, _ = write_take(tmp_path / "a.mov", info, codec, alpha=codec == "prores4444")
+    with open_source(path) as take:
+        assert take.info.first_field == first_field
 
 
 def test_without_a_source_timecode_the_take_has_none(tmp_path: Path) -> None:
