@@ -1,27 +1,40 @@
 """Who is to be re-dubbed: the face asked for, or the one whose mouth moves with the source's sound."""
 
 import re
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
-from daemon.faces.landmarks import INNER_PAIRS, MOUTH_CORNERS
-from daemon.faces.pose import fit_head
+from daemon.faces.evidence import OwnSound, speech_evidence
 from daemon.faces.tracks import FaceTrack, box_of, face_side
-from daemon.faces.voice_match import SOUND_RATE, agreement, predict_held_out, sound_features, without_drift
-from daemon.media.segment import FrameRange, sample_at
+from daemon.media.segment import FrameRange
 from daemon.protocol.errors import MediaError, RequestError
 from daemon.protocol.jobs import Box
 
-MAX_SOUND_S = 60  # of sound before and after the wanted frames that is listened to
-SILENCE = 0.003  # of full scale: a source whose sound never gets louder has none
-STILL_MOUTH = 0.12  # eye distances a second: a mouth that moves less is not speaking
-BUSY_MOUTH = 0.35  # and one that moves this much certainly is
-MOTION_ALONE = 0.1  # of the evidence: a mouth that moves, but not with the sound
 MIN_EVIDENCE = 0.03
-MIN_SECONDS = 0.8  # less sound than this tells nothing
 POINT_REACH_S = 1  # a point names the face there in the first frame, or one seen this soon after
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """The track to work on; where it was chosen among `people` > 1 by their mouths, how nearly it had been
+    another: `doubt`, 0 sure to 1 a guess.
+    """
+
+    track: FaceTrack
+    people: int = 1
+    doubt: float | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what the editor should know of the choice, in sentences."""
+        if self.doubt is None:
+            return []
+        return [
+            f"{self.people} people are seen in the range; face {self.track.track_id} was taken for "
+            "the speaker. If it is another, name it (--face; `dubwright faces` lists them)."
+        ]
 
 
 def choose_speaker(
@@ -32,14 +45,12 @@ def choose_speaker(
     rate: Fraction,
     upright_to_square: np.ndarray,
     boxes: list[Box | None] | None = None,
-    sound: np.ndarray | None = None,
-    sound_start: int = 0,
-) -> FaceTrack:
-    """Return the track to work on in the frames `wanted`.
+    sound: OwnSound | None = None,
+) -> Speaker:
+    """Return who is to be re-dubbed in the frames `wanted`.
 
     `boxes`, one a wanted frame, win over `face` ("auto", a track id, or "X,Y" in the first wanted frame);
     both are in pixels of the upright full-size picture; (2, 3) `upright_to_square` leads to square ones.
-    `sound` is the source's own, 16 kHz mono, its first sample at frame `sound_start`.
 
     Raises MediaError `face.none` where nobody is seen, `face.not_found` where not the one asked for, and
     RequestError `boxes.invalid` or `job.invalid`.
@@ -48,12 +59,12 @@ def choose_speaker(
     if not seen:
         raise MediaError("face.none", f"No face is seen in frames {wanted.start} to {wanted.stop - 1}.")
     if boxes is not None:
-        return _by_boxes(seen, boxes, wanted, upright_to_square)
+        return Speaker(_by_boxes(seen, boxes, wanted, upright_to_square))
     if face == "auto":
-        return _by_sound(seen, wanted, rate, sound, sound_start)
+        return _by_sound(seen, wanted, rate, sound)
     if re.fullmatch(r"\d+", face.strip()):
-        return _by_id(seen, int(face), wanted)
-    return _by_point(seen, face, wanted, rate, upright_to_square)
+        return Speaker(_by_id(seen, int(face), wanted))
+    return Speaker(_by_point(seen, face, wanted, rate, upright_to_square))
 
 
 def count_frames(track: FaceTrack, frames: FrameRange) -> int:
@@ -61,83 +72,19 @@ def count_frames(track: FaceTrack, frames: FrameRange) -> int:
     return int(((track.frames >= frames.start) & (track.frames < frames.stop)).sum())
 
 
-def mouth_aperture(points: np.ndarray) -> np.ndarray:
-    """Return how far the inner lips of (n, 468, 3) points are apart, in eye distances."""
-    gaps = [np.linalg.norm(points[:, low] - points[:, high], axis=-1) for high, low in INNER_PAIRS]
-    return np.mean(gaps, axis=0) / fit_head(points)[0]
-
-
-def loudness(sound: np.ndarray, frames: int, rate: Fraction) -> np.ndarray:
-    """Return (frames,) decibels of the voice band of 16 kHz `sound`, frame by frame, floored at -60."""
-    band = butter(2, (150, 4000), "bandpass", fs=SOUND_RATE, output="sos")
-    voice = sosfiltfilt(band, sound) if len(sound) > 64 else sound
-    power = np.concatenate([[0.0], np.cumsum(np.square(voice, dtype=np.float64))])
-    edges = [min(sample_at(frame, rate, SOUND_RATE), len(sound)) for frame in range(frames + 1)]
-    counts = np.maximum(np.diff(edges), 1)
-    return 10 * np.log10(np.diff(power[edges]) / counts + 1e-6)
-
-
-def speech_evidence(
-    track: FaceTrack, sound: np.ndarray, *, start: int, wanted: FrameRange, rate: Fraction
-) -> float:
-    """Return 0..1: how much the mouth of `track` moves in the frames `wanted`, and with the sound.
-
-    `sound`, 16 kHz mono from frame `start`, may reach further than `wanted`: the more it holds, the surer.
-    """
-    count = int(len(sound) * rate / SOUND_RATE)
-    inside = (track.frames >= start) & (track.frames < start + count)
-    if inside.sum() < MIN_SECONDS * rate:
-        return 0.0
-    frames, points = track.frames[inside] - start, track.points[inside]
-    mouth = np.stack([mouth_aperture(points), _mouth_width(points)], axis=1)
-    targets = without_drift(mouth, float(rate))
-    predicted = predict_held_out(sound_features(sound, count, rate)[frames], targets)
-    level = loudness(sound, count, rate)
-    is_heard = (
-        (level[frames] > level.max() - 30.0)
-        & (frames >= wanted.start - start)
-        & (frames < wanted.stop - start)
-    )
-    busy = _busy(_speed(frames, mouth[:, 0], float(rate)), is_heard)
-    return float(busy * (MOTION_ALONE + (1 - MOTION_ALONE) * max(0.0, agreement(predicted, targets))))
-
-
-def _busy(speed: np.ndarray, is_heard: np.ndarray) -> float:
-    mean = float(speed[is_heard].mean()) if is_heard.any() else 0.0
-    return float(np.clip((mean - STILL_MOUTH) / (BUSY_MOUTH - STILL_MOUTH), 0.0, 1.0))
-
-
-def _speed(frames: np.ndarray, aperture: np.ndarray, rate: float) -> np.ndarray:
-    """Return how fast the mouth opens or closes, in eye distances a second."""
-    return np.abs(np.gradient(aperture, frames)) * rate
-
-
-def _mouth_width(points: np.ndarray) -> np.ndarray:
-    right, left = MOUTH_CORNERS
-    return np.linalg.norm(points[:, right] - points[:, left], axis=-1) / fit_head(points)[0]
-
-
-def _by_sound(
-    tracks: list[FaceTrack], wanted: FrameRange, rate: Fraction, sound: np.ndarray | None, sound_start: int
-) -> FaceTrack:
+def _by_sound(tracks: list[FaceTrack], wanted: FrameRange, rate: Fraction, sound: OwnSound | None) -> Speaker:
     """Choose the one who speaks; where nobody evidently does, the largest and longest."""
-    sizes = [_weight_on_screen(track, wanted) for track in tracks]
-    if sound is not None and len(tracks) > 1 and len(sound) and np.abs(sound).max() > SILENCE:
-        part, start = _near(sound, sound_start, wanted, rate)
-        evidence = [speech_evidence(track, part, start=start, wanted=wanted, rate=rate) for track in tracks]
-        ranked = [proof * (0.5 + size / max(sizes)) for proof, size in zip(evidence, sizes, strict=True)]
-        if max(evidence) > MIN_EVIDENCE:
-            return tracks[int(np.argmax(ranked))]
-    return tracks[int(np.argmax(sizes))]
-
-
-def _near(sound: np.ndarray, sound_start: int, wanted: FrameRange, rate: Fraction) -> tuple[np.ndarray, int]:
-    """Return the sound within a minute of the wanted frames, and the frame of its first sample."""
-    reach = round(MAX_SOUND_S * rate)
-    first = max(sound_start, wanted.start - reach)
-    last = wanted.stop + reach
-    edges = [sample_at(frame - sound_start, rate, SOUND_RATE) for frame in (first, last)]
-    return sound[edges[0] : edges[1]], first
+    if len(tracks) == 1:
+        return Speaker(tracks[0])
+    sizes = np.array([_weight_on_screen(track, wanted) for track in tracks])
+    if sound is not None and not sound.is_silent:
+        near = sound.near(wanted, rate)
+        evidence = np.array([speech_evidence(track, near, wanted, rate) for track in tracks])
+        if evidence.max() > MIN_EVIDENCE:
+            ranked = evidence * (0.5 + sizes / sizes.max())
+            second, best = np.sort(ranked)[-2:]
+            return Speaker(tracks[int(ranked.argmax())], len(tracks), float(second / best))
+    return Speaker(tracks[int(sizes.argmax())], len(tracks), 1.0)
 
 
 def _weight_on_screen(track: FaceTrack, wanted: FrameRange) -> float:

@@ -36,6 +36,10 @@ LIMITS: dict[str, Limit] = {
     "likeness": Limit(
         2.0, 3.0, "the mouth does not look like this actor's ({value:.1f} times the usual distance)"
     ),
+    "frames_without_face": Limit(
+        0, np.inf, "the voice speaks in {value:.0f} frames in which the speaker's mouth cannot be used"
+    ),
+    "speaker_doubt": Limit(0.85, np.inf, "which of the faces speaks is not sure"),
 }
 _MIN_SPEECH_S = 0.5  # below this the voice cannot be matched with the mouth
 _CONFIDENT = 0.25  # correlation from which an offset is believed
@@ -239,5 +243,3 @@ def _judge_movement(figures: dict[str, Any], fails: list[str], looks: list[str])
         fails.append(f"the mouth hardly moves ({movement:.0%} of what the voice asks for)")
     elif confidence is not None and confidence < _CONFIDENT:
         looks.append(f"the mouth cannot be matched with the voice (correlation {confidence:.2f})")
-    if figures.get("frames_without_face", 0) > 0:
-        looks.append(f"no face was found in {figures['frames_without_face']} frames of the take")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from daemon.faces.evidence import mouth_aperture
 from daemon.faces.landmarks import LIPS_OUTER
 from daemon.faces.mesh import FaceMesh
 from daemon.faces.region import Region
-from daemon.faces.speaker import mouth_aperture
 from daemon.media.colour import coding_of
 from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source

@@ -14,8 +14,10 @@ import numpy as np
 
 from daemon.engines.choose import crop_size_for, make_videos, open_engine
 from daemon.engines.engine import CropTooLarge, Material, Shot
+from daemon.engines.rewrite.rule import expected_mouths
+from daemon.faces.evidence import OwnSound
 from daemon.faces.region import Region, build_region, crop_size
-from daemon.faces.speaker import choose_speaker
+from daemon.faces.speaker import Speaker, choose_speaker
 from daemon.faces.tracks import FaceTrack
 from daemon.media.segment import FrameRange
 from daemon.media.source import Source, SourceInfo, open_source
@@ -198,7 +200,8 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
     footage = material_range(frames, info.frames, info.rate)
     found = survey(source, footage, work=work, reporter=reporter, keep_patches=True, needed=plan.delivered)
     sound = source.sound(footage) if info.sound is not None else None
-    track = choose_track(found, plan, sound)
+    speaker = find_speaker(found, plan, sound)
+    track = speaker.track
 
     def patch(frame: int) -> np.ndarray | None:
         return found.patch(track, frame)
@@ -241,6 +244,7 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
         plan,
         source,
         shot,
+        speaker,
         crops,
         _learn_likeness(found, track, region),
         job_id,
@@ -249,8 +253,8 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
     )
 
 
-def choose_track(found: Survey, plan: Plan, sound: np.ndarray | None) -> FaceTrack:
-    """Return the speaker's track. Raises MediaError `face.none`, `face.not_found`."""
+def find_speaker(found: Survey, plan: Plan, sound: np.ndarray | None) -> Speaker:
+    """Return who is to be re-dubbed. Raises MediaError `face.none`, `face.not_found`."""
     info = plan.info
     return choose_speaker(
         found.tracks,
@@ -259,8 +263,7 @@ def choose_track(found: Survey, plan: Plan, sound: np.ndarray | None) -> FaceTra
         rate=info.rate,
         upright_to_square=info.upright_to_square(max(info.width, info.height)),
         boxes=plan.spec.boxes,
-        sound=sound,
-        sound_start=found.frames.start,
+        sound=None if sound is None else OwnSound(sound, found.frames.start, expected_mouths),
     )
 
 

@@ -16,6 +16,7 @@ from daemon.engines.engine import Engine, Shot
 from daemon.engines.rewrite.predict import predict_aperture
 from daemon.faces.mesh import FaceMesh
 from daemon.faces.painted import fill_polygons
+from daemon.faces.speaker import Speaker
 from daemon.media.codecs import suffix_of
 from daemon.media.colour import coding_of
 from daemon.media.deliver import OVERLAY_PIXELS, TakeWriter, matte_pixels, open_writer
@@ -57,6 +58,7 @@ class Stage:
     plan: Plan
     source: Source
     shot: Shot  # with the first take's seed
+    speaker: Speaker
     crops: CropReader
     likeness: Likeness
     job_id: str
@@ -314,7 +316,7 @@ def check_and_record(
         quality=plan.spec.quality if engine.name == "wan" else None,
         checks=figures,
         matte=None if files.matte is None else str(files.matte),
-        notes=[*plan.notes, *engine.notes],
+        notes=[*plan.notes, *stage.speaker.notes, *engine.notes],
     )
     write_sidecar(
         files,
@@ -359,5 +361,7 @@ def check_file(
     left_alone = ~plan.editable | (shot.region.weight <= 0)
     figures["passed_through"] = ranges_where(left_alone, plan.frames.start)
     figures["frames_passed_through"] = int(left_alone.sum())
+    figures["frames_without_face"] = int((plan.editable & left_alone & (shot.speech > 0.5)).sum())
+    figures["speaker_doubt"] = stage.speaker.doubt
     badge, reasons = judge(figures)
     return figures | {"badge": badge, "reasons": reasons, "sha256": digest(media)}

@@ -1,29 +1,17 @@
 """Several people, nobody, and frames to pass over: who is re-dubbed, and that nobody else is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from daemon.protocol.jobs import FacesSpec, JobState, Take
-from tests.clips import SIDE, make_clip, make_voice, pictures, read_clip
-from tests.studio import Studio, open_studio
+from tests.clips import SIDE, make_clip, pictures, read_clip
+from tests.studio import Studio
 
 FIRST, STOP = 10, 34
 LEFT, RIGHT = (160.0, 130.0), (160.0 + SIDE, 130.0)  # points in the two faces
 LEFT_BOX, RIGHT_BOX = (0.0, 0.0, float(SIDE), float(SIDE)), (float(SIDE), 0.0, 2.0 * SIDE, float(SIDE))
-
-
-@pytest.fixture(scope="module")
-def studio(face_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
-    with open_studio(tmp_path_factory.mktemp("studio"), face_models) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def voice(studio: Studio) -> Path:
-    return make_voice(studio.folder / "voice.wav")
 
 
 @pytest.fixture(scope="module")

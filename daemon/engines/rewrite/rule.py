@@ -17,6 +17,7 @@ from daemon.engines.rewrite.sound import analyse, at_times, frame_times
 
 USUAL_LEAD_S = 0.03  # by which lips are ahead of what is heard, beyond what the prior was taught
 _LEADS_S = np.arange(-0.10, 0.161, 0.02)
+_USUAL_LEADS_S = np.arange(-0.06, 0.141, 0.04)
 _LEAD_SPREAD_S = 0.06  # between people, and between the picture and sound of their files
 _PIECES_A_SECOND = 4.0  # of speech, that say something of their own about the lead
 _DRIFT_S = 0.6
@@ -61,6 +62,16 @@ def find_lead(lips: Lips, times_s: np.ndarray, aperture: np.ndarray) -> float:
     belief -= 0.5 * ((_LEADS_S - USUAL_LEAD_S) / _LEAD_SPREAD_S) ** 2
     weight = np.exp(belief - belief.max())
     return float((weight * _LEADS_S).sum() / weight.sum())
+
+
+def expected_mouths(sound: np.ndarray, count: int, rate: Fraction) -> np.ndarray:
+    """Return (leads, n, 2) aperture, a logarithm, and width of most mouths for `sound` (16 kHz mono).
+
+    Each lead is another time by which lips may be ahead of what is heard.
+    """
+    lips, times_s = read_lips(analyse(sound)), frame_times(count, rate)
+    rules = [rule_at(lips, times_s, lead) for lead in _USUAL_LEADS_S]
+    return np.stack([np.stack([rule.aperture, rule.width], axis=1) for rule in rules])
 
 
 def general_rule(voice: np.ndarray, rate: Fraction, count: int, lead_s: float = USUAL_LEAD_S) -> Prediction:
