@@ -300,11 +300,13 @@ def speed(area: dict[str, Any], strips: Any, strip: Any, percent: float, *, key:
     for one in strips:
         one.select = one == strip
     bpy.context.scene.sequence_editor.active_strip = strip
+    set_speed = bpy.ops.sequencer.retiming_segment_speed_set
+    fresh = {"keep_retiming": False} if "keep_retiming" in set_speed.get_rna_type().properties else {}
     with bpy.context.temp_override(**area):
-        bpy.ops.sequencer.retiming_segment_speed_set(speed=percent, keep_retiming=False)
+        set_speed(speed=percent, **fresh)
         if key is not None:
             bpy.ops.sequencer.retiming_key_add(timeline_frame=key)
-            bpy.ops.sequencer.retiming_segment_speed_set(speed=2 * percent, keep_retiming=False)
+            set_speed(speed=2 * percent, **fresh)
 
 
 def wait(controller: Any, state: str, answer: dict[str, Any]) -> None:
@@ -372,7 +374,8 @@ def main() -> None:
     print("ANSWER", json.dumps(report), flush=True)
 
 
-main()
-# The 4.5 module hangs at its end after a render with sound: its exit destroys a condition that its own
-# `delayed_close_thread_run` (blenkernel/intern/sound.cc) still waits on. 4.2 and 5.0 do not have it.
-os._exit(0)
+if __name__ == "__main__":
+    main()
+    # The 4.5 module hangs at its end after a render with sound: its exit destroys a condition that its own
+    # `delayed_close_thread_run` (blenkernel/intern/sound.cc) still waits on. 4.2 and 5.0 do not have it.
+    os._exit(0)

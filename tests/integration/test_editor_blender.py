@@ -1,6 +1,7 @@
 """The extension inside real Blenders, of each version there is, judged by what Blender itself renders.
 
-`DUBWRIGHT_BPY` names Python interpreters that have the `bpy` module, separated as in PATH.
+`DUBWRIGHT_BPY` names Python interpreters that have the `bpy` module, or Blender programs (their names begin
+with `blender`), separated as in PATH.
 """
 
 import itertools
@@ -40,7 +41,7 @@ RATES = [
 ]
 
 
-@pytest.fixture(scope="module", params=MODULES, ids=lambda name: Path(name).parent.parent.name)
+@pytest.fixture(scope="module", params=MODULES, ids=lambda name: Path(name).name if is_program(name) else Path(name).parent.parent.name)
 def blender(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -50,14 +51,25 @@ def extension(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("extension") / "dubwright-0.1.0.zip")
 
 
+def is_program(blender: str) -> bool:
+    """Say whether it is Blender itself, and not a Python with the module."""
+    return Path(blender).name.startswith("blender")
+
+
+def without_window(blender: str) -> list[str]:
+    """Return what runs our script in a Blender without a window."""
+    if is_program(blender):
+        return [blender, "--background", "--factory-startup", "--python", str(SCRIPT), "--"]
+    return [blender, str(SCRIPT)]
+
+
 def run(blender: str, extension: Path, folder: Path, case: dict[str, Any]) -> dict[str, Any]:
     """Run a case in a Blender whose settings lie in `folder`; return its report."""
     file = folder / "case.json"
     file.write_text(json.dumps(case))
     environment = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "user")}
-    done = subprocess.run(
-        [blender, str(SCRIPT), str(extension), str(file)], capture_output=True, env=environment, timeout=240
-    )
+    command = [*without_window(blender), str(extension), str(file)]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=240)
     out = done.stdout.decode()
     lines = [line for line in out.splitlines() if line.startswith("ANSWER ")]
     assert lines, (done.returncode, out[-2000:], done.stderr.decode()[-3000:])
@@ -67,8 +79,11 @@ def run(blender: str, extension: Path, folder: Path, case: dict[str, Any]) -> di
 
 
 def test_blenders_own_validator_accepts_the_extension(blender: str, extension: Path) -> None:
-    (tool,) = Path(blender).parent.parent.rglob("bl_pkg/cli/blender_ext.py")
-    done = subprocess.run([blender, str(tool), "validate", str(extension)], capture_output=True)
+    if is_program(blender):
+        tool = [blender, "--command", "extension"]
+    else:
+        tool = [blender, str(next(Path(blender).parent.parent.rglob("bl_pkg/cli/blender_ext.py")))]
+    done = subprocess.run([*tool, "validate", str(extension)], capture_output=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
