@@ -143,9 +143,8 @@ def redub(case: dict[str, Any], module: Any) -> Any:
     """Re-dub a selected shot through the operator and the daemon; switch takes; save, reopen, remove."""
     interface, sequencer = part(module, "blender.interface"), part(module, "blender.sequencer")
     scene, strips = open_scene(case["rate"], sequencer)
-    scene.render.resolution_x, scene.render.resolution_y = 160, 160
-    shot = strips.new_movie(name="shot", filepath=case["shot"], channel=1, frame_start=101)
-    shot.transform.scale_x = shot.transform.scale_y = 0.5
+    scene.render.resolution_x = scene.render.resolution_y = case["side"]
+    strips.new_movie(name="shot", filepath=case["shot"], channel=1, frame_start=101)
     start, stop = case["range"]
     voice = None
     if bpy.app.build_options.audaspace:
@@ -157,8 +156,7 @@ def redub(case: dict[str, Any], module: Any) -> Any:
         scene.frame_preview_end = stop - 1
     for strip in strips:
         strip.select = strip.name in ("shot", "voice")
-    scene.dubwright_takes, scene.dubwright_baked = 2, True
-    scene.dubwright_folder = case["folder"]
+    scene.dubwright_takes, scene.dubwright_folder = 2, case["folder"]
     answer: dict[str, Any] = {"redub": list(bpy.ops.dubwright.redub())}
     wait(interface.controller, "placed", answer)
     (status,) = interface.controller.statuses()
@@ -172,7 +170,6 @@ def redub(case: dict[str, Any], module: Any) -> Any:
     answer["shows"] = bpy.path.abspath(picture.filepath)
     answer["blend"], answer["channel"] = picture.blend_type, picture.channel
     answer["place"] = [sequencer.left(picture), sequencer.right(picture)]
-    shot.mute = True
     render(scene, start, stop, case["frames"])
     bpy.ops.wm.save_as_mainfile(filepath=case["project"])
     bpy.ops.wm.open_mainfile(filepath=case["project"])

@@ -23,7 +23,7 @@ from daemon.demo import VOICE
 from editor_plugin.blender.package import build
 from editor_plugin.shared.record import write_record
 from tests.barcode import make_barcode, read_barcodes, stamp
-from tests.clips import make_clip, read_sound, samples_between
+from tests.clips import SIDE, make_clip, read_sound, samples_between
 from tests.studio import Studio, open_studio
 
 SCRIPT = Path(__file__).with_name("editor_in_blender.py")
@@ -41,7 +41,11 @@ RATES = [
 ]
 
 
-@pytest.fixture(scope="module", params=MODULES, ids=lambda name: Path(name).name if is_program(name) else Path(name).parent.parent.name)
+@pytest.fixture(
+    scope="module",
+    params=MODULES,
+    ids=lambda name: Path(name).name if is_program(name) else Path(name).parent.parent.name,
+)
 def blender(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -209,6 +213,7 @@ def test_a_selected_shot_comes_back_redubbed(
         "shot": str(shot),
         "voice": str(VOICE),
         "range": [111, 141],
+        "side": SIDE,
         "folder": str(folder),
         "frames": str(frames),
         "project": str(tmp_path / "project.blend"),
@@ -218,13 +223,30 @@ def test_a_selected_shot_comes_back_redubbed(
     assert len(answer["takes"]) == 2
     assert answer["shows"] == answer["takes"][1]
     assert (answer["blend"], answer["place"]) == ("ALPHA_OVER", [111, 141])
-    assert read_barcodes(sorted(frames.iterdir())) == list(range(10, 40))
+    rendered = sorted(frames.iterdir())
+    assert read_barcodes(rendered) == list(range(10, 40))
+    for number in (4, 15, 26):
+        assert_lies_over(picture(rendered[number]), picture(shot, 10 + number), answer["shows"], number)
     assert (answer["reopened"], answer["accepted"], answer["left"]) == ("placed", "accepted", 0)
     assert answer["message"] == ""
     with Client.connect(start=False) as client:
         (job,) = [one for one in client.jobs() if str(folder) == getattr(one.spec, "dest", None)]
         verdicts = [take.verdict for take in client.takes(job.job_id)]
     assert verdicts == ["rejected", "accepted"]
+
+
+def assert_lies_over(rendered: np.ndarray, shot: np.ndarray, take: str, number: int) -> None:
+    """Assert that a rendered frame is the take over the shot, by its straight alpha, and the shot around it."""
+    with av.open(take) as container:
+        frame = next(itertools.islice(container.decode(video=0), number, None))
+    over = frame.to_ndarray(format="rgba").astype(float)
+    alpha = over[..., 3:] / 255
+    off = np.abs(rendered - (over[..., :3] * alpha + shot * (1 - alpha)))
+    rim = (alpha[..., 0] > 0.02) & (alpha[..., 0] < 0.98)
+    assert rim.sum() > 100
+    assert off[rim].mean() < 3, "the rim of the mouth is brighter or darker than both"
+    assert off[alpha[..., 0] >= 0.98].mean() < 3
+    assert off[alpha[..., 0] == 0].mean() < 3
 
 
 def make_shot(folder: Path, number: int, rate: Fraction, timecode: str | None) -> Path:
