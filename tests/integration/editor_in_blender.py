@@ -70,7 +70,7 @@ def render(scene: Any, start: int, stop: int, target: str) -> None:
 def place(case: dict[str, Any], module: Any) -> Any:
     """Place takes on timelines of several rates; render what shows."""
     sequencer, shared = part(module, "blender.sequencer"), part(module, "shared.timeline")
-    actions = part(module, "shared.actions")
+    verify = part(module, "shared.placement").verify
     host, answers = sequencer.Sequencer(), []
     for job in case["jobs"]:
         scene, strips = open_scene(job["rate"], sequencer)
@@ -87,7 +87,7 @@ def place(case: dict[str, Any], module: Any) -> Any:
         )
         host.place(placement)
         timeline = host.timeline()
-        actions.verify(timeline, placement)
+        verify(timeline, placement)
         (read,) = [clip for clip in timeline.clips if not clip.tag]
         render(scene, job["start"] - 3, job["stop"] + 3, job["frames"])
         answers.append({"rate": str(timeline.rate), "in": read.source_frame(job["start"]), "path": read.path})
