@@ -1,4 +1,4 @@
-"""The daemon's jobs behind the entries: sent, followed, cancelled. Nothing here waits, and no host is touched."""
+"""The daemon's jobs behind the entries: sent, followed, cancelled. Nothing here waits or touches the host."""
 
 from __future__ import annotations
 
