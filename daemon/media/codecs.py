@@ -76,7 +76,8 @@ def coded_format(codec: DeliveryCodec, pixels: PixelFormat, *, alpha: bool) -> s
             return "yuva444p"
         case "exr":
             return "gbrapf32le" if alpha or pixels.has_alpha else "gbrpf32le"
-    raise RequestError("job.invalid", f"{codec.name} cannot hold {'an overlay' if alpha else 'a baked clip'}.",
+    delivery = "an overlay" if alpha else "a baked clip"
+    raise RequestError("job.invalid", f"{codec.name} cannot hold {delivery}.",
                        hint="Use prores4444 or exr for an overlay, ffv1 for a baked clip.")  # fmt: skip
 
 

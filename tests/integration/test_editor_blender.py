@@ -173,7 +173,7 @@ def test_what_a_strip_shows_is_rendered_as_it_is_and_without_the_projects_look(
         assert None not in numbers, name
         assert read_barcodes([tmp_path / f"{name}.mov"]) == numbers, name
         assert np.abs(picture(shown[7]) - picture(tmp_path / f"{name}.mov", 7)).max() == 0, name
-    for name, word in (("half", "retimed"), ("several", "several speeds"), ("meta", "meta")):
+    for name, word in (("half", "retimed"), ("several", "retimed"), ("meta", "meta")):
         assert word in said[name][1], said
 
 
@@ -236,7 +236,7 @@ def test_a_selected_shot_comes_back_redubbed(
 
 
 def assert_lies_over(rendered: np.ndarray, shot: np.ndarray, take: str, number: int) -> None:
-    """Assert that a rendered frame is the take over the shot, by its straight alpha, and the shot around it."""
+    """Assert that a rendered frame is the take over the shot by its straight alpha, and the shot around."""
     with av.open(take) as container:
         frame = next(itertools.islice(container.decode(video=0), number, None))
     over = frame.to_ndarray(format="rgba").astype(float)
@@ -295,8 +295,8 @@ def test_at_every_rate_picture_and_sound_of_a_take_lie_exact(
             )
             assert abs(found - expected) <= 2, job
     assert len(report["answer"]) == 12
-    has_sound = report["version"][:2] != [4, 2]
-    assert all(Path(job["sound"]).exists() is has_sound for job in jobs), "the 4.2 module is built without"
+    mixes = {(4, 2): 0, (5, 2): 1}  # the 4.2 module has no sound; 5.2 mixes beside, and here only once
+    assert sum(Path(job["sound"]).exists() for job in jobs) == mixes.get(tuple(report["version"][:2]), 12)
 
 
 def loudness(clip: Any) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Blender with a window, on a screen that nobody sees: a real click on our button re-dubs real footage.
 
-`DUBWRIGHT_BLENDER` names Blender programs, separated as in PATH; otherwise the one that is installed. Pictures
-of the screen are kept in the folder that `DUBWRIGHT_SCREENSHOTS` names, to be looked at.
+`DUBWRIGHT_BLENDER` names Blender programs, separated as in PATH; otherwise it is the installed one. Pictures
+of the screen are kept in the folder `DUBWRIGHT_SCREENSHOTS`, to be looked at.
 """
 
 import json
