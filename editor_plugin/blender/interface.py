@@ -19,7 +19,7 @@ from .sequencer import Sequencer, find_editor, strips
 controller = Controller()
 OVERLAY_CODEC = "ffv1_8bit"
 """Blender 4.5 to 5.2 take movies of more than 8 bits for premultiplied, whatever `alpha_mode` says: the mouth
-of a ProRes 4444 overlay gets a white rim (measured: up to 128 of 255 off). With 8 bits all versions are right."""
+of a ProRes 4444 overlay gets a white rim (up to 128 of 255 off). With 8 bits all versions are right."""
 SHOWN = 12  # re-dubs listed in the panel
 ENGINES = [
     ("auto", "Automatic", "The best engine this machine can run"),
