@@ -37,6 +37,11 @@ CODECS: dict[str, DeliveryCodec] = {
             "ffv1", "ffv1", "matroska", ".mkv", True,
             {"level": "3", "slicecrc": "1", "g": "1"},
         ),
+        # For Blender, which from 4.5 on takes the alpha of movies with more than 8 bits for premultiplied.
+        DeliveryCodec(
+            "ffv1_8bit", "ffv1", "matroska", ".mkv", True,
+            {"level": "3", "slicecrc": "1", "g": "1"},
+        ),
         DeliveryCodec("exr", "exr", None, "", True, {"compression": "zip16"}, keeps_fields=False),
     )
 }  # fmt: skip
@@ -72,10 +77,13 @@ def coded_format(codec: DeliveryCodec, pixels: PixelFormat, *, alpha: bool) -> s
             return _h264_format(pixels)
         case "ffv1":
             return _REPACKED.get(pixels.name, pixels.name)
+        case "ffv1_8bit" if alpha:
+            return "yuva444p"
         case "exr":
             return "gbrapf32le" if alpha or pixels.has_alpha else "gbrpf32le"
-    raise RequestError("job.invalid", f"{codec.name} cannot hold an overlay.",
-                       hint="Use prores4444 or exr, or deliver baked.")  # fmt: skip
+    delivery = "an overlay" if alpha else "a baked clip"
+    raise RequestError("job.invalid", f"{codec.name} cannot hold {delivery}.",
+                       hint="Use prores4444 or exr for an overlay, ffv1 for a baked clip.")  # fmt: skip
 
 
 def _h264_format(pixels: PixelFormat) -> str:

@@ -20,7 +20,7 @@ Box = tuple[float, float, float, float]
 DurationMode = Literal["cut_off", "silence", "loop", "bounce", "remap"]
 Quality = Literal["draft", "standard", "final"]
 Timing = Literal["native", "model"]
-Codec = Literal["prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1", "exr"]
+Codec = Literal["prores4444", "prores422hq", "dnxhr_hqx", "h264", "ffv1", "ffv1_8bit", "exr"]
 
 
 GenerateTask = Literal["s2v-14B", "t2v-A14B", "i2v-A14B", "ti2v-5B"]

@@ -85,10 +85,13 @@ def check_spec(spec: JobSpec) -> None:
     if spec.strength == 0:
         raise RequestError("job.invalid", "`strength` is 0; it must be above 0: nothing would change.")
     _check_prompt(spec.prompt)
-    if spec.deliver == "overlay" and spec.codec not in (None, "prores4444", "exr"):
+    if spec.deliver == "overlay" and spec.codec not in (None, "prores4444", "ffv1_8bit", "exr"):
         raise RequestError(
-            "job.invalid", f"{spec.codec} cannot hold an overlay; use prores4444 or exr, or deliver baked."
+            "job.invalid",
+            f"{spec.codec} cannot hold an overlay; use prores4444, ffv1_8bit or exr, or deliver baked.",
         )
+    if spec.deliver == "baked" and spec.codec == "ffv1_8bit":
+        raise RequestError("job.invalid", "ffv1_8bit holds overlays only; use ffv1 for a baked clip.")
 
 
 def _check_mask(mask: MaskSpec) -> None:

@@ -26,7 +26,7 @@ RENDER_IT = "Render it to a file and put that in its place."
 
 
 class Bake:
-    """Implements `shared.actions.Bake`. One Blender renders at a time; the others wait for it."""
+    """Implements `shared.host.Bake`. One Blender renders at a time; the others wait for it."""
 
     running: Bake | None = None
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import bpy  # pyright: ignore[reportMissingImports]
 
-from ..shared.actions import Session, Status
+from ..shared.actions import Session
 from ..shared.journal import Journal
 from ..shared.link import Link
 from ..shared.problems import PluginError
 from ..shared.record import find_interpreter, journal_file
+from ..shared.status import Status
 from . import bake
 from .sequencer import PROJECT, Sequencer, find_editor
 

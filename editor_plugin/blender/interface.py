@@ -7,15 +7,19 @@ from typing import Any
 import bpy  # pyright: ignore[reportMissingImports]
 from bpy.app.handlers import persistent  # pyright: ignore[reportMissingImports]
 
-from ..shared.actions import Session, Status
+from ..shared.actions import Session
 from ..shared.planner import Options
 from ..shared.problems import PluginError
 from ..shared.record import bake_folder
+from ..shared.status import Status
 from ..shared.timeline import PICTURE, SOUND
 from .controller import Controller
 from .sequencer import Sequencer, find_editor, strips
 
 controller = Controller()
+OVERLAY_CODEC = "ffv1_8bit"
+"""Blender 4.5 to 5.2 take movies of more than 8 bits for premultiplied, whatever `alpha_mode` says: the mouth
+of a ProRes 4444 overlay gets a white rim (up to 128 of 255 off). With 8 bits all versions are right."""
 SHOWN = 12  # re-dubs listed in the panel
 ENGINES = [
     ("auto", "Automatic", "The best engine this machine can run"),
@@ -26,7 +30,9 @@ ENGINES = [
 
 def options_of(scene: Any) -> Options:
     """Return what the user set in the panel."""
-    extra = {"seed": scene.dubwright_seed}
+    extra: dict[str, Any] = {"seed": scene.dubwright_seed}
+    if not scene.dubwright_baked:
+        extra["codec"] = OVERLAY_CODEC
     if scene.dubwright_folder:
         extra["dest"] = bpy.path.abspath(scene.dubwright_folder)
     return Options(

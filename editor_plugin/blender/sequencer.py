@@ -35,7 +35,7 @@ UNUSABLE = {
 
 
 class Sequencer:
-    """Implements `shared.actions.Host` for the scene whose strips the user edits."""
+    """Implements `shared.host.Host` for the scene whose strips the user edits."""
 
     def timeline(self) -> Timeline:
         """Read the strips. Raises PluginError `timeline.none`."""

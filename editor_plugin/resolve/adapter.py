@@ -26,7 +26,7 @@ VIDEO_ONLY, AUDIO_ONLY = 1, 2
 
 
 class Resolve:
-    """Implements `shared.actions.Host` for the open timeline."""
+    """Implements `shared.host.Host` for the open timeline."""
 
     def __init__(self, resolve: Any) -> None:
         self._resolve = resolve

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..shared.actions import verify
+from ..shared.placement import verify
 from ..shared.problems import PluginError
 from ..shared.timeline import PICTURE, Clip, Placement
 from .adapter import TRACK, Resolve, custom_data

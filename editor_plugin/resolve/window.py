@@ -8,10 +8,11 @@ from dataclasses import replace
 from tkinter import filedialog, ttk
 from typing import Any
 
-from ..shared.actions import Session, Status
+from ..shared.actions import Session
 from ..shared.planner import Options
 from ..shared.problems import PluginError
 from ..shared.rates import format_timecode
+from ..shared.status import Status
 from ..shared.timeline import SOUND, Clip, Timeline
 from .adapter import Resolve
 

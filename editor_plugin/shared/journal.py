@@ -52,6 +52,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.on_change: Callable[[], None] = lambda: None
         self._entries: dict[str, Entry] = {}
         self._load()
 
@@ -80,6 +81,7 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         self._entries.update((entry.key, entry) for entry in entries)
+        self.on_change()
 
     def move(self, entry: Entry, state: str, **changes: Any) -> Entry:
         """Keep an entry in another state."""

@@ -12,7 +12,7 @@ from editor_plugin.shared.timeline import PICTURE, Clip, Placement, Timeline
 
 
 class FakeEditor:
-    """Implements `editor_plugin.shared.actions.Host`."""
+    """Implements `editor_plugin.shared.host.Host`."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
@@ -52,7 +52,7 @@ class FakeEditor:
 
 @dataclass
 class FakeBake:
-    """Implements `editor_plugin.shared.actions.Bake`."""
+    """Implements `editor_plugin.shared.host.Bake`."""
 
     clip_id: str
     first: int

@@ -70,7 +70,7 @@ def render(scene: Any, start: int, stop: int, target: str) -> None:
 def place(case: dict[str, Any], module: Any) -> Any:
     """Place takes on timelines of several rates; render what shows."""
     sequencer, shared = part(module, "blender.sequencer"), part(module, "shared.timeline")
-    actions = part(module, "shared.actions")
+    verify = part(module, "shared.placement").verify
     host, answers = sequencer.Sequencer(), []
     for job in case["jobs"]:
         scene, strips = open_scene(job["rate"], sequencer)
@@ -87,7 +87,7 @@ def place(case: dict[str, Any], module: Any) -> Any:
         )
         host.place(placement)
         timeline = host.timeline()
-        actions.verify(timeline, placement)
+        verify(timeline, placement)
         (read,) = [clip for clip in timeline.clips if not clip.tag]
         render(scene, job["start"] - 3, job["stop"] + 3, job["frames"])
         answers.append({"rate": str(timeline.rate), "in": read.source_frame(job["start"]), "path": read.path})
@@ -143,9 +143,8 @@ def redub(case: dict[str, Any], module: Any) -> Any:
     """Re-dub a selected shot through the operator and the daemon; switch takes; save, reopen, remove."""
     interface, sequencer = part(module, "blender.interface"), part(module, "blender.sequencer")
     scene, strips = open_scene(case["rate"], sequencer)
-    scene.render.resolution_x, scene.render.resolution_y = 160, 160
-    shot = strips.new_movie(name="shot", filepath=case["shot"], channel=1, frame_start=101)
-    shot.transform.scale_x = shot.transform.scale_y = 0.5
+    scene.render.resolution_x = scene.render.resolution_y = case["side"]
+    strips.new_movie(name="shot", filepath=case["shot"], channel=1, frame_start=101)
     start, stop = case["range"]
     voice = None
     if bpy.app.build_options.audaspace:
@@ -157,8 +156,7 @@ def redub(case: dict[str, Any], module: Any) -> Any:
         scene.frame_preview_end = stop - 1
     for strip in strips:
         strip.select = strip.name in ("shot", "voice")
-    scene.dubwright_takes, scene.dubwright_baked = 2, True
-    scene.dubwright_folder = case["folder"]
+    scene.dubwright_takes, scene.dubwright_folder = 2, case["folder"]
     answer: dict[str, Any] = {"redub": list(bpy.ops.dubwright.redub())}
     wait(interface.controller, "placed", answer)
     (status,) = interface.controller.statuses()
@@ -172,7 +170,6 @@ def redub(case: dict[str, Any], module: Any) -> Any:
     answer["shows"] = bpy.path.abspath(picture.filepath)
     answer["blend"], answer["channel"] = picture.blend_type, picture.channel
     answer["place"] = [sequencer.left(picture), sequencer.right(picture)]
-    shot.mute = True
     render(scene, start, stop, case["frames"])
     bpy.ops.wm.save_as_mainfile(filepath=case["project"])
     bpy.ops.wm.open_mainfile(filepath=case["project"])
@@ -300,11 +297,13 @@ def speed(area: dict[str, Any], strips: Any, strip: Any, percent: float, *, key:
     for one in strips:
         one.select = one == strip
     bpy.context.scene.sequence_editor.active_strip = strip
+    set_speed = bpy.ops.sequencer.retiming_segment_speed_set
+    fresh = {"keep_retiming": False} if "keep_retiming" in set_speed.get_rna_type().properties else {}
     with bpy.context.temp_override(**area):
-        bpy.ops.sequencer.retiming_segment_speed_set(speed=percent, keep_retiming=False)
+        set_speed(speed=percent, **fresh)
         if key is not None:
             bpy.ops.sequencer.retiming_key_add(timeline_frame=key)
-            bpy.ops.sequencer.retiming_segment_speed_set(speed=2 * percent, keep_retiming=False)
+            set_speed(speed=2 * percent, **fresh)
 
 
 def wait(controller: Any, state: str, answer: dict[str, Any]) -> None:
@@ -372,7 +371,8 @@ def main() -> None:
     print("ANSWER", json.dumps(report), flush=True)
 
 
-main()
-# The 4.5 module hangs at its end after a render with sound: its exit destroys a condition that its own
-# `delayed_close_thread_run` (blenkernel/intern/sound.cc) still waits on. 4.2 and 5.0 do not have it.
-os._exit(0)
+if __name__ == "__main__":
+    main()
+    # The 4.5 module hangs at its end after a render with sound: its exit destroys a condition that its own
+    # `delayed_close_thread_run` (blenkernel/intern/sound.cc) still waits on. 4.2 and 5.0 do not have it.
+    os._exit(0)

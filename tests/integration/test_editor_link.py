@@ -235,8 +235,8 @@ def test_a_placement_that_reads_back_wrong_is_rolled_back(placed: Session, edito
 def test_two_answers_that_tell_of_the_same_end_place_one_take(placed: Session, editor: FakeEditor) -> None:
     status = placed.statuses("project")[0]
     editor.remove(status.job_id)
-    entry = placed._change(placed._entry(status.key), states.READY)
-    placed._ready = [entry.key, entry.key]
+    entry = placed._journal.move(placed._entry(status.key), states.READY)
+    placed._jobs.ready = [entry.key, entry.key]
     run_until(placed, states.PLACED)
     assert len([one for one in editor.timeline().placed(status.job_id) if one.kind == PICTURE]) == 1
     assert placed.trouble is None
@@ -357,7 +357,7 @@ def test_a_rendering_is_stopped_by_cancel_begun_again_after_a_crash_and_may_fail
     assert bakes[0].was_stopped
     assert not retimed.is_baking
     ask_for(retimed, tmp_path)
-    again = Session(editor, link, Journal(tmp_path / "journal.jsonl"), retimed._start_bake)
+    again = Session(editor, link, Journal(tmp_path / "journal.jsonl"), retimed._bakes._start)
     assert "begun again" in again.recover()[0]
     run_until(again, states.PLACED)
     ask_for(again, tmp_path, "bad")

@@ -3,8 +3,6 @@
 import gc
 import os
 import runpy
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +20,7 @@ from editor_plugin.shared.link import Link
 from editor_plugin.shared.planner import Options
 from editor_plugin.shared.record import find_interpreter
 from tests.fakes.resolve import FakeResolve, Item, Media
+from tests.screen import open_screen
 
 Script = Callable[[str], dict[str, Any]]
 
@@ -30,21 +29,10 @@ Script = Callable[[str], dict[str, Any]]
 def screen() -> Iterator[None]:
     """Give a screen that nobody sees, or skip. One for all: Tk ends the process when its screen goes."""
     pytest.importorskip("tkinter", reason="this Python has no tkinter")
-    if shutil.which("Xvfb") is None:
-        pytest.skip("Xvfb is not installed")
-    reading, writing = os.pipe()
-    process = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(writing), "-screen", "0", "800x600x24"],
-        pass_fds=[writing],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(writing)
-    with os.fdopen(reading) as answers, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DISPLAY", f":{answers.readline().strip()}")
+    with open_screen() as opened, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", opened.display)
         yield
-    gc.collect()
-    process.terminate()
-    process.wait()
+        gc.collect()
 
 
 def test_the_menu_scripts_are_written_and_say_what_is_missing(

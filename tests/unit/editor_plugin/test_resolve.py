@@ -11,7 +11,7 @@ from editor_plugin.resolve import adapter as adapter_module
 from editor_plugin.resolve import self_test
 from editor_plugin.resolve.adapter import Resolve
 from editor_plugin.resolve.probe import probe
-from editor_plugin.shared.actions import verify
+from editor_plugin.shared.placement import verify
 from editor_plugin.shared.planner import Options, plan_with_file
 from editor_plugin.shared.problems import PluginError
 from editor_plugin.shared.timeline import SOUND, Placement

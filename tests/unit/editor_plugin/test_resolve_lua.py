@@ -13,7 +13,7 @@ from editor_plugin.install import main as install
 from editor_plugin.resolve import self_test
 from editor_plugin.resolve.adapter import Resolve
 from editor_plugin.resolve.exchange import Exchange
-from editor_plugin.shared.actions import verify
+from editor_plugin.shared.placement import verify
 from editor_plugin.shared.problems import PluginError
 from editor_plugin.shared.timeline import SOUND, Placement
 from tests.fakes.lua import LUAS, LuaSide, Served
