@@ -56,8 +56,10 @@ def _multimedia() -> Any:
 def open_device() -> Sink | None:
     """Return the default device, ready for our samples; None where there is none."""
     multimedia = _multimedia()
-    device = None if multimedia is None else multimedia.QMediaDevices.defaultAudioOutput()
-    if device is None or device.isNull():
+    if multimedia is None:
+        return None
+    device = multimedia.QMediaDevices.defaultAudioOutput()
+    if device.isNull():
         return None
     form = multimedia.QAudioFormat()
     form.setSampleRate(SAMPLE_RATE)

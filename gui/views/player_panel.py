@@ -266,6 +266,8 @@ class PlayerPanel(QWidget):
 
     def _show_range(self) -> None:
         player = self.player
+        for button in self._icons:
+            button.setEnabled(player.count > 0)
         self.strip.show_range(count=player.count, rate=float(player.rate), in_=player.in_, out=player.out)
         self.refresh_modes()
         self._show_position(player.position)

@@ -1,5 +1,6 @@
 """Shots: drop a clip, set in and out, lay its voice, choose the face, mend the mask, submit."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
@@ -19,13 +20,15 @@ from gui.link import Link
 from gui.media.background import Background
 from gui.media.clip import ClipFacts
 from gui.media.player import Track
+from gui.media.sound import SOUND_SUFFIXES
+from gui.models.batch import PICTURE_SUFFIXES
 from gui.models.faces import Face
 from gui.models.job_table import JobTable
 from gui.models.project import ProjectModel
 from gui.models.shot import Shot
 from gui.models.shot_desk import ShotDesk
 from gui.models.sound_mix import SoundMix
-from gui.texts import text
+from gui.texts import Key, text
 from gui.theme import GAP
 from gui.views.align_panel import KEY as ALIGN_KEY
 from gui.views.align_panel import AlignPanel
@@ -204,12 +207,14 @@ class ShotsPage(QWidget):
                 self.take_in(Path(url.toLocalFile()))
 
     def _choose_clip(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, text("shots.add"))
+        kinds = _kinds("shots.clips", PICTURE_SUFFIXES)
+        names, _ = QFileDialog.getOpenFileNames(self, text("shots.add"), self.desk.folder(), kinds)
         for name in names:
             self.take_in(Path(name))
 
     def _choose_voice(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, text("shots.voice"))
+        kinds = _kinds("shots.voices", SOUND_SUFFIXES)
+        name, _ = QFileDialog.getOpenFileName(self, text("shots.voice"), self.desk.folder(), kinds)
         if name:
             self.desk.change(voice=str(Path(name).absolute()))
 
@@ -263,6 +268,7 @@ class ShotsPage(QWidget):
         tool.lasts = bar.lasts_from(frame, round(facts.rate) if facts else 25)
         mask = None if shot is None else shot.mask
         tool.show_mask(mask, outline, facts.width if facts else 1)
+        bar.setEnabled(shot is not None)
         bar.show_mask(mask, note="" if outline is not None else text("mask.no_face"))
         self.panel.viewer.update()
 
@@ -285,3 +291,10 @@ class ShotsPage(QWidget):
     def _turn_brush(self, steps: int) -> None:
         self.mask_tool.turn_brush(steps)
         self.panel.viewer.update()
+
+
+def _kinds(name: Key, suffixes: Iterable[str]) -> str:
+    """Return what a file dialog offers: files of a kind, or all."""
+    usual = " ".join(sorted(f"*{suffix}" for suffix in suffixes))
+    everything = text("shots.all_files")
+    return f"{text(name)} ({usual});;{everything} (*)"

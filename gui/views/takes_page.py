@@ -24,6 +24,7 @@ from gui.models.take_list import Origin, TakeList, job_of, read_origin
 from gui.texts import Key, text
 from gui.theme import GAP
 from gui.views.blind_panel import BlindPanel, revealed
+from gui.views.fields import choice
 from gui.views.parts import muted, named, on_key, show_error
 from gui.views.player_panel import PlayerPanel
 from gui.views.strip import Strip
@@ -118,7 +119,7 @@ class TakesPage(QWidget):
         layout.setSpacing(0)
         self._summary = named(QLabel(), "title")
         self._summary.setContentsMargins(GAP * 2, 14, GAP * 2, 6)
-        self.shots = QComboBox()
+        self.shots = choice(())
         self.shots.setAccessibleName(text("takes.filter"))
         self.shots.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         row = QHBoxLayout()

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from gui.media.clip import ClipFacts
 from gui.media.player import Player
 from gui.texts import Key, text
-from gui.theme import colour
+from gui.theme import DARK, colour
 from gui.views.canvas import make_canvas
 
 _MAX_ZOOM = 32.0
@@ -30,6 +30,7 @@ _CHECKER = 12
 _DOUBLINGS = 3  # a difference is shown eight times as bright
 _GRIP = 12
 _SETTLE_MS = 150
+_ON_PICTURE = QColor(DARK.accent)  # in every theme
 
 
 class PictureTool(Protocol):
@@ -89,6 +90,7 @@ class Viewer(QWidget):
         self.setMinimumSize(320, 180)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # a click leaves the field that was written in
         self.setAccessibleName(text("viewer.name"))
         player.pictures_changed.connect(self.update)
         self._canvas = make_canvas(self, self.paint)
@@ -185,7 +187,7 @@ class Viewer(QWidget):
             painter.setClipRect(clip)
             self._paint_pane(painter, self.rect(), mode, label_in=clip)
             painter.restore()
-        painter.setPen(QPen(colour("accent"), 1.5))
+        painter.setPen(QPen(_ON_PICTURE, 1.5))
         painter.drawLine(edge, 0, edge, self.height())
 
     def _paint_pane(self, painter: QPainter, pane: QRect, mode: Mode, label_in: QRect | None = None) -> None:
@@ -232,7 +234,7 @@ class Viewer(QWidget):
             return
         scale = target.width() / facts.width
         for box, word in self.marks:
-            painter.setPen(QPen(colour("accent"), 1.5))
+            painter.setPen(QPen(_ON_PICTURE, 1.5))
             shown = QRectF(box.topLeft() * scale + target.topLeft(), box.size() * scale)
             painter.drawRoundedRect(shown, 3, 3)
             painter.drawText(shown.bottomLeft() + QPointF(2, 16), word)

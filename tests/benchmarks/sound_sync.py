@@ -1,4 +1,4 @@
-"""How far the picture is from the sound that a real device plays, minute after minute, and when it is unplugged.
+"""How far the picture is from the sound of a real device, minute after minute, and when it is unplugged.
 
     QT_QPA_PLATFORM=offscreen python tests/benchmarks/sound_sync.py [--minutes 5] [--rate 30000/1001]
 
@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -163,11 +164,9 @@ def _compare(
     shown: list[tuple[float, int]], frames: list[int], clicks: list[float], rate: Fraction
 ) -> dict[str, object]:
     """Return by how much each click was heard after its frame began to show."""
-    began = {frame: at for at, frame in reversed(shown)}
-    late: list[float] = []
-    for click in clicks:
-        near = min((frame for frame in frames if frame in began), key=lambda frame: abs(began[frame] - click))
-        late.append((click - began[near]) * 1000)
+    positions = [frame for _, frame in shown]
+    began = [shown[at][0] for frame in frames if (at := bisect_left(positions, frame)) < len(shown)]
+    late = [1000 * (click - min(began, key=lambda at: abs(at - click))) for click in clicks]
     if not late:
         return {"clicks": 0}
     first, last = np.median(late[:20]), np.median(late[-20:])
