@@ -19,10 +19,10 @@ from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import RedubSpec
 from gui.app import BATCH, QUEUE, SHOTS, STATUS, TAKES, App
 from gui.link import describe
+from gui.models.mode import Mode
 from gui.models.project import SUFFIX
 from gui.models.settings import Language, Theme
 from gui.theme import apply_theme
-from gui.views.viewer import Mode
 
 SIZES = ((1600, 1000), (1280, 720))
 THEMES: tuple[Theme, ...] = ("dark", "light", "contrast")

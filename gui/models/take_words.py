@@ -26,7 +26,8 @@ def figure_text(take: Take, name: str) -> str:
     form = FIGURES[name][1]
     if value is None:
         return ""
-    return form.format(value).replace("-0 ", "+0 ").replace("-", "−")
+    said = form.format(value)
+    return said[1:] if float(said.split()[0]) == 0 and said[0] in "+-" else said.replace("-", "−")
 
 
 def card_lines(take: Take) -> list[tuple[str, str]]:

@@ -20,13 +20,14 @@ from PySide6.QtWidgets import (
 
 from gui.media.player import Player
 from gui.media.sound_output import SoundDevices
+from gui.models.mode import MODE_KEYS, NEEDS_ALPHA, Mode
 from gui.models.timecode import clip_timecode
 from gui.texts import Key, text
 from gui.theme import GAP, colour
 from gui.views.icons import icon
 from gui.views.parts import named, on_key
 from gui.views.strip import Strip
-from gui.views.viewer import MODE_KEYS, NEEDS_ALPHA, Mode, Viewer
+from gui.views.viewer import Viewer
 
 _MODE_KEYS = {
     Mode.TAKE: "1",

@@ -7,7 +7,6 @@ from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QSplitter,
@@ -27,8 +26,8 @@ from gui.views.job_delegate import JobDelegate
 from gui.views.job_panel import JobPanel
 from gui.views.night_bar import NightBar
 from gui.views.parts import muted, named, on_key, show_error
+from gui.views.table import make_table
 
-_ROW = 34
 _WIDTHS = (96, 0, 0, 78, 60, 0, 66, 118, 92)  # px of each column; 0: a share of what is left
 
 
@@ -97,31 +96,11 @@ class QueuePage(QWidget):
     # Making.
 
     def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self._jobs)
-        table.setAccessibleName(text("queue.name"))
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table = make_table(self._jobs, JobDelegate(self._jobs), "queue.name", _WIDTHS)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         table.setDragDropOverwriteMode(False)
         table.setDropIndicatorShown(True)
-        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setItemDelegate(JobDelegate(self._jobs, table))
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(_ROW)
-        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for number, width in enumerate(_WIDTHS):
-            if width:
-                table.setColumnWidth(number, width)
-            else:
-                header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
-        header.setMinimumSectionSize(48)
-        header.setFixedHeight(32)
         return table
 
     def _make_left(self) -> QWidget:

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
@@ -33,6 +32,7 @@ from gui.theme import GAP
 from gui.views.align_panel import KEY as ALIGN_KEY
 from gui.views.align_panel import AlignPanel
 from gui.views.face_panel import FacePanel
+from gui.views.file_target import FileTarget
 from gui.views.mask_bar import MaskBar
 from gui.views.mask_tool import Hand, MaskTool
 from gui.views.parts import muted, named, on_key, show_error
@@ -42,7 +42,7 @@ from gui.views.shot_list import ShotList
 from gui.views.strip import Proposal, Strip
 
 
-class ShotsPage(QWidget):
+class ShotsPage(FileTarget):
     """List of shots, picture with mask and strip, and the form of the chosen one."""
 
     submitted = Signal(str)
@@ -52,7 +52,6 @@ class ShotsPage(QWidget):
         self.setObjectName("page")
         self.desk = ShotDesk(link, jobs, project, background)
         self._mix = SoundMix(background)
-        self.setAcceptDrops(True)
         self._make()
         self._connect()
         self._make_keys()
@@ -194,17 +193,6 @@ class ShotsPage(QWidget):
             on_key(self, key, act)
 
     # Files.
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
-        """Accept files."""
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        """Take in clips and voices."""
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self.take_in(Path(url.toLocalFile()))
 
     def _choose_clip(self) -> None:
         kinds = _kinds("shots.clips", PICTURE_SUFFIXES)
