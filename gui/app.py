@@ -151,7 +151,7 @@ class App:
         menu("menu.quit", self.window.close)
         menu("menu.undo", self.project.undo)
         menu("menu.redo", self.project.redo)
-        menu("menu.settings", self._show_settings)
+        menu("menu.settings", self.show_settings)
         menu("menu.keys", self.window.show_keys)
 
     def _show_job(self, job_id: str) -> None:
@@ -210,7 +210,8 @@ class App:
         self.settings.remember(path)
         self._show_recent()
 
-    def _show_settings(self) -> None:
+    def show_settings(self) -> None:
+        """Ask for the theme and the language."""
         dialog = SettingsDialog(self.settings, self.window)
         dialog.accepted.connect(lambda: self._take_settings(dialog))
         dialog.open()
