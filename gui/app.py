@@ -139,6 +139,9 @@ class App:
         self.queue_page.takes_wanted.connect(self._show_takes)
         self.window.closing.connect(self.close)
         self.window.stack.currentChanged.connect(self._stop_players)
+        for page in (self.shots_page, self.takes_page):
+            page.panel.set_volume(self.settings.volume)
+            page.panel.volume_chosen.connect(self._keep_volume)
 
     def _connect_menu(self) -> None:
         menu = self.window.on_menu
@@ -148,7 +151,7 @@ class App:
         menu("menu.quit", self.window.close)
         menu("menu.undo", self.project.undo)
         menu("menu.redo", self.project.redo)
-        menu("menu.settings", self._show_settings)
+        menu("menu.settings", self.show_settings)
         menu("menu.keys", self.window.show_keys)
 
     def _show_job(self, job_id: str) -> None:
@@ -166,6 +169,12 @@ class App:
             player.rest()
             if page is self.window.stack.currentWidget():
                 player.seek(player.position)
+
+    def _keep_volume(self, volume: float) -> None:
+        """One loudness for all players, kept for the next start."""
+        self.settings.volume = volume
+        for page in (self.shots_page, self.takes_page):
+            page.panel.set_volume(volume)
 
     def _show_recent(self) -> None:
         self.window.set_recent(self.settings.recent, self.open_project)
@@ -201,7 +210,8 @@ class App:
         self.settings.remember(path)
         self._show_recent()
 
-    def _show_settings(self) -> None:
+    def show_settings(self) -> None:
+        """Ask for the theme and the language."""
         dialog = SettingsDialog(self.settings, self.window)
         dialog.accepted.connect(lambda: self._take_settings(dialog))
         dialog.open()

@@ -9,20 +9,22 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from PySide6.QtWidgets import QApplication
 
 import daemon
 from daemon.protocol.errors import ErrorInfo
-from daemon.protocol.jobs import RedubSpec
+from daemon.protocol.jobs import RedubSpec, Take
 from gui.app import BATCH, QUEUE, SHOTS, STATUS, TAKES, App
 from gui.link import describe
+from gui.models.mode import Mode
 from gui.models.project import SUFFIX
 from gui.models.settings import Language, Theme
+from gui.models.take_list import job_of
+from gui.texts import text
 from gui.theme import apply_theme
-from gui.views.viewer import Mode
 
 SIZES = ((1600, 1000), (1280, 720))
 THEMES: tuple[Theme, ...] = ("dark", "light", "contrast")
@@ -103,10 +105,58 @@ class Photographer:
                     self._save(f"{name}_{theme}_{width}x{height}{suffix}")
         apply_theme(self._qt, "dark")
         app.refresh_theme()
+        self._take_modes(suffix)
+        self._take_mask(suffix)
+        self._take_dialogs(suffix)
+
+    def _take_modes(self, suffix: str) -> None:
+        """Take an overlay in every way it can be seen, and a blind comparison."""
+        app, page = self.app, self.app.takes_page
         app.window.show_page(TAKES)
-        for mode in (Mode.SIDE, Mode.WIPE, Mode.DIFFERENCE, Mode.OVERLAY, Mode.MASK):
-            app.takes_page.panel.set_mode(mode)
+        overlay = next(_overlays(app))
+        page.select(overlay.take_id)
+        self.wait(lambda: page.panel.viewer.has_alpha and page.panel.player.count == overlay.frames)
+        page.panel.player.seek(overlay.frames // 2)
+        for mode in Mode:
+            page.panel.set_mode(mode)
             self._save(f"takes_{mode.value}{suffix}")
+        page.panel.set_mode(Mode.TAKE)
+        page.compare_blind()
+        if page.desk.rival_of(overlay) is not None:
+            self.wait(page.blind.isVisible)
+            page.blind.look["both"].click()
+            self._save(f"takes_blind{suffix}")
+            page.blind.stop.click()
+
+    def _take_mask(self, suffix: str) -> None:
+        """Take the shot with its mask, and with the place where its voice would fit."""
+        app, page = self.app, self.app.shots_page
+        app.window.show_page(SHOTS)
+        page.mask_bar.show_it.click()
+        page.align_panel.press()
+        self.wait(lambda: page.desk.found is not None)
+        self._save(f"shots_mask{suffix}")
+        page.mask_bar.show_it.click()
+
+    def _take_dialogs(self, suffix: str) -> None:
+        """Take every dialog alone."""
+        app = self.app
+        app.window.show_page(QUEUE)
+        self._take_dialog("settings", app.show_settings, suffix)
+        self._take_dialog("keys", app.window.show_keys, suffix)
+        self._take_dialog("schedule", app.queue_page.night.schedule.click, suffix)
+        self._take_dialog("report", app.queue_page.night.report.click, suffix)
+        self._take_dialog("error", lambda: app.complain(text("project.newer", name="a", version=9)), suffix)
+
+    def _take_dialog(self, name: str, open_it: Callable[[], object], suffix: str) -> None:
+        open_it()
+        self.wait(lambda: QApplication.activeModalWidget() is not None)
+        dialog = QApplication.activeModalWidget()
+        assert dialog is not None
+        self.wait(lambda: True, at_least_s=0.3)
+        dialog.grab().save(str(self._folder / f"dialog_{name}{suffix}.png"))
+        dialog.close()
+        self.wait(lambda: QApplication.activeModalWidget() is None)
 
     def wait(self, is_done: Callable[[], bool], *, at_least_s: float = 0.0) -> None:
         """Let the app work until something is so. Raises TimeoutError."""
@@ -142,6 +192,15 @@ class Photographer:
     def _save(self, name: str) -> None:
         self.wait(lambda: True, at_least_s=0.6)
         self.app.window.grab().save(str(self._folder / f"{name}.png"))
+
+
+def _overlays(app: App) -> Iterator[Take]:
+    """Give the takes that lie over their original."""
+    for row in range(app.takes.rowCount()):
+        take = app.takes.take_at(row)
+        job = app.jobs.job(job_of(take))
+        if job is not None and isinstance(job.spec, RedubSpec) and job.spec.deliver == "overlay":
+            yield take
 
 
 def _complain(info: ErrorInfo) -> None:

@@ -22,7 +22,7 @@ class Palette:
     line: str
     text: str
     muted: str
-    faint: str
+    faint: str  # what is disabled, and the edges of fields
     accent: str
     on_accent: str
     good: str
@@ -39,12 +39,12 @@ DARK = Palette(
     line="#333333",
     text="#e6e6e6",
     muted="#a3a3a3",
-    faint="#5a5a5a",
+    faint="#6e6e6e",
     accent="#3d9be0",
     on_accent="#08131c",
     good="#5cb878",
     warn="#e0b04a",
-    bad="#e5695e",
+    bad="#e87166",
 )
 LIGHT = Palette(
     window="#dedede",
@@ -54,11 +54,11 @@ LIGHT = Palette(
     line="#bdbdbd",
     text="#1a1a1a",
     muted="#565656",
-    faint="#9a9a9a",
-    accent="#1668a8",
+    faint="#7a7a7a",
+    accent="#14609c",
     on_accent="#ffffff",
-    good="#1f7a3d",
-    warn="#8a5d00",
+    good="#1a6b35",
+    warn="#7a5200",
     bad="#b3261e",
     stage="#2b2b2b",
 )
@@ -167,17 +167,33 @@ QPushButton#pageButton:hover {{ color: {c.text}; }}
 QPushButton#pageButton:checked {{ color: {c.text}; border-top: 2px solid {c.accent};
   background: {c.window}; }}
 QPushButton#pageButton:focus {{ color: {c.text}; text-decoration: underline; }}
-QLineEdit, QPlainTextEdit {{ background: {c.field}; border: 1px solid {c.line};
+QLineEdit, QPlainTextEdit, QSpinBox, QComboBox {{ background: {c.field}; border: 1px solid {c.faint};
   border-radius: 4px; padding: 4px 7px; min-height: 18px; selection-background-color: {c.accent};
-  selection-color: {c.on_accent}; }}
-QLineEdit:focus {{ border-color: {c.accent}; }}
-QLineEdit:disabled {{ color: {c.faint}; }}
+  selection-color: {c.on_accent}; placeholder-text-color: {c.muted}; }}
+QLineEdit:focus, QPlainTextEdit:focus, QSpinBox:focus, QComboBox:focus {{ border-color: {c.accent}; }}
+QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {c.faint}; background: {c.panel};
+  border-color: {c.line}; placeholder-text-color: {c.faint}; }}
+QPlainTextEdit {{ border-color: {c.line}; }}
 QLineEdit[wrong="true"] {{ border-color: {c.bad}; }}
-QSpinBox QLineEdit {{ border: none; padding: 0 2px; min-height: 0; background: transparent; }}
-QComboBox, QSpinBox {{ min-height: 24px; }}
-QComboBox:disabled, QSpinBox:disabled {{ color: {c.faint}; }}
+QSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; background: transparent; }}
+Choice {{ padding-right: 24px; }}
+QComboBox:hover, QSpinBox:hover, QLineEdit:hover {{ border-color: {c.muted}; }}
+Choice::drop-down {{ border: none; width: 24px; }}
+Choice::down-arrow {{ image: none; }}
+QSlider::groove:horizontal {{ height: 4px; border-radius: 2px; background: {c.line}; }}
+QSlider::sub-page:horizontal {{ border-radius: 2px; background: {c.accent}; }}
+QSlider::handle:horizontal {{ width: 12px; height: 12px; margin: -4px 0; border-radius: 6px;
+  background: {c.text}; }}
+QSlider::handle:horizontal:focus {{ background: {c.accent}; }}
+QSlider::sub-page:horizontal:disabled {{ background: {c.line}; }}
+QSlider::handle:horizontal:disabled {{ background: {c.faint}; }}
+QCheckBox {{ spacing: 8px; }}
+QCheckBox::indicator {{ width: 14px; height: 14px; border: 1px solid {c.faint}; border-radius: 3px;
+  background: {c.field}; }}
+QCheckBox::indicator:checked {{ background: {c.accent}; border: 1px solid {c.accent}; }}
+QCheckBox::indicator:focus {{ border-color: {c.text}; }}
 QToolButton#face {{ padding: 2px; min-width: 56px; min-height: 56px; }}
-QComboBox QAbstractItemView {{ background: {c.raised}; border: 1px solid {c.line};
+QComboBox QAbstractItemView {{ background: {c.raised}; border: 1px solid {c.line}; padding: 4px;
   selection-background-color: {c.accent}; selection-color: {c.on_accent}; outline: none; }}
 QAbstractItemView {{ background: {c.panel}; border: none; outline: none; }}
 QListWidget::item {{ padding: 4px 14px; border-left: 3px solid transparent; }}

@@ -1,9 +1,10 @@
-"""A Qt application without a screen, in which a Qt warning or a left-over thread fails the test.
+"""A Qt application without a screen, in which a Qt warning, a left-over thread or timer fails the test.
 
 Import it only after `pytest.importorskip("PySide6.QtWidgets", ...)`.
 """
 
 import contextlib
+import gc
 import os
 import threading
 import time
@@ -11,8 +12,9 @@ from collections.abc import Callable, Iterator
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PySide6.QtCore import QEvent, QEventLoop, QMessageLogContext, QtMsgType, qInstallMessageHandler
+from PySide6.QtCore import QEvent, QEventLoop, QMessageLogContext, QTimer, QtMsgType, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication
+from shiboken6 import isValid
 
 PATIENCE_S = 120
 _ENDING_S = 10
@@ -41,6 +43,8 @@ def qt_without_complaints() -> Iterator[QApplication]:
         qInstallMessageHandler(None)
     left = _threads_left(before)
     assert left == [], f"threads stay: {left}"
+    running = _timers_running()
+    assert running == [], f"timers run on: {running}"
     assert complaints == [], f"Qt complains: {complaints}"
 
 
@@ -57,6 +61,13 @@ def _threads_left(before: set[threading.Thread]) -> list[str]:
     for thread in started:
         thread.join(_ENDING_S)
     return [thread.name for thread in started if thread.is_alive()]
+
+
+def _timers_running() -> list[str]:
+    """Return whose timers go on ticking; one that rings once comes to an end by itself."""
+    gc.collect()
+    timers = [found for found in gc.get_objects() if isinstance(found, QTimer) and isValid(found)]
+    return [repr(timer.parent()) for timer in timers if timer.isActive() and not timer.isSingleShot()]
 
 
 def wait_until(is_done: Callable[[], object]) -> None:

@@ -16,7 +16,7 @@ import av
 import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, Interpolation
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
 from gui.texts import text
 
@@ -71,6 +71,7 @@ class Clip:
 
     def __init__(self, path: Path) -> None:
         """Open `path` and list its frames. Raises ClipError."""
+        self._reformatter = VideoReformatter()  # it keeps its tables from frame to frame
         self._next: int | None = None  # the place in `_pts` that decoding would give next
         if not path.is_file():
             raise ClipError(text("clip.gone", name=path.name, folder=path.parent))
@@ -195,8 +196,8 @@ class Clip:
         colorspace = None
         if int(frame.colorspace) == _UNTAGGED and frame.height >= _HD_LINES:
             colorspace = Colorspace.ITU709
-        converted = frame.reformat(
-            *stored, "bgra", src_colorspace=colorspace, interpolation=Interpolation.BILINEAR
+        converted = self._reformatter.reformat(
+            frame, *stored, "bgra", src_colorspace=colorspace, interpolation=Interpolation.BILINEAR
         )
         pixels = converted.to_ndarray()
         turns = {0: 0, 90: 1, 180: 2, 270: 3}[self.facts.rotation]

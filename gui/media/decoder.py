@@ -1,6 +1,7 @@
 """Decodes one clip on a thread of its own, with pictures kept ahead of and behind the one that is shown."""
 
 import threading
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from gui.media.clip import ClipError, ClipFacts
 from gui.media.frame_folder import open_clip
 
 CACHE_BYTES = 150_000_000
-_AHEAD = 12
+_AHEAD = 24
 _BEHIND = 8
 _CHUNK = 48
 """Pictures kept of one way through a group; the next such way begins when the last one is begun on."""
@@ -40,20 +41,22 @@ class Decoder(QObject):
         self._cache: dict[int, QImage] = {}
         self._target: int | None = None
         self._direction = 1
+        self._loop: tuple[int, int] | None = None
         self._scaled_width = 0
         self._is_closing = False
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"decode {path.name}", daemon=True)
         self._thread.start()
 
-    def want(self, frame: int, *, direction: int = 1) -> None:
+    def want(self, frame: int, *, direction: int = 1, loop: tuple[int, int] | None = None) -> None:
         """Say which frame is shown now; it is decoded first, then those in `direction`, then the others.
 
         direction: 1 or -1 where it plays or steps to; 0 at rest, when both sides are made ready.
+        loop: the half-open range that is played again and again, made ready beyond its end.
         """
         with self._changed:
-            if (frame, direction) != (self._target, self._direction):
-                self._target, self._direction = frame, direction
+            if (frame, direction, loop) != (self._target, self._direction, self._loop):
+                self._target, self._direction, self._loop = frame, direction, loop
                 self._changed.notify()
 
     def limit_width(self, scaled_width: int) -> None:
@@ -137,11 +140,14 @@ class Decoder(QObject):
         behind = min(_BEHIND, chunk) if self._direction > 0 else chunk
         if target not in self._cache:
             return _Job(target, behind, False)
-        after = range(target + 1, min(count, target + ahead + 1))
+        after = [frame for n in range(1, ahead + 1) if (frame := self._in_loop(target + n)) < count]
         back = range(target - 1, max(-1, target - behind - 1), -1)
-        for frame in (*back, *after) if self._direction < 0 else (*after, *back):
-            if frame not in self._cache:
-                return _Job(frame, 0 if frame > target else chunk, True)
+        jobs = [_Job(frame, chunk, True) for frame in back], [_Job(frame, 0, True) for frame in after]
+        if self._loop is not None and self._direction > 0:
+            jobs = ([], jobs[1])  # what was shown is not shown again before the loop comes round
+        for job in chain(*jobs if self._direction < 0 else reversed(jobs)):
+            if job.frame not in self._cache:
+                return job
         return None
 
     def _room(self) -> int:
@@ -149,13 +155,24 @@ class Decoder(QObject):
         image = next(iter(self._cache.values()), None)
         return 16 if image is None else max(8, CACHE_BYTES // max(1, image.sizeInBytes()))
 
+    def _in_loop(self, frame: int) -> int:
+        """Return the frame that is played in place of one behind the end of the loop."""
+        first, stop = self._loop or (0, 0)
+        is_behind = self._direction > 0 and first < stop <= frame < 2 * stop - first
+        return first + frame - stop if is_behind else frame
+
     def _evict(self) -> None:
-        target = self._target or 0
         room = min(self._room(), 2 * _CHUNK + 2 * _AHEAD)
-        for frame in sorted(self._cache, key=lambda frame: abs(frame - target), reverse=True):
-            if len(self._cache) <= room:
-                return
-            del self._cache[frame]
+        if len(self._cache) > room:
+            for frame in sorted(self._cache, key=self._distance)[room:]:
+                del self._cache[frame]
+
+    def _distance(self, frame: int) -> int:
+        """Return how far a frame is from the one that is shown, also over the end of the loop."""
+        target = self._target or 0
+        first, stop = self._loop or (0, 0)
+        is_ahead = self._direction > 0 and first <= frame < target < stop
+        return min(target - frame, frame + stop - first - target) if is_ahead else abs(frame - target)
 
     def _tell(self, signal: SignalInstance, *values: object) -> None:
         if not self._is_closing:

@@ -1,6 +1,7 @@
 """Plays an original and a take in step: one frame number, one clock, as many decoders as there are pictures.
 
-Without widgets. The sound device's clock leads where there is one and the speed is 1; else the machine's.
+Without widgets. The sound device's clock leads where there is one and the speed is 1; else the machine's,
+which also takes over when the device stands still: it was unplugged, or its server went away.
 """
 
 import time
@@ -14,10 +15,14 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QImage
 
 from gui.media.decoder import Decoder
-from gui.media.sound import SAMPLE_RATE, Sink, SoundOutput, open_device
+from gui.media.sound import SAMPLE_RATE
+from gui.media.sound_output import Loop, Sink, SoundOutput, open_device
 
 MAX_SPEED = 8
 _TICK_MS = 5
+_WAKING_S = 3.0  # so long a device may take before anything is heard: some, and wireless ones, wake slowly
+_STANDING_S = 0.5  # a device that was heard and then stands still for so long is gone
+_FIRST_HEARD_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,7 @@ class Player(QObject):
         self._sound = SoundOutput(self, open_sink=open_sink)
         self._samples: np.ndarray | None = None
         self._has_sound_clock = False
+        self._heard = (0.0, 0.0)  # seconds of sound, and when that was last another figure
         self._started_at = (0.0, 0)
         self._heading = 0  # where the last step went: what lies there is decoded first
         self._scaled_width = 0
@@ -108,6 +114,16 @@ class Player(QObject):
         """Set the half-open range that is looped."""
         self.in_, self.out = max(0, in_), min(self.count, out)
         self.range_changed.emit()
+        self._go_on()
+
+    def set_looping(self, is_looping: bool) -> None:
+        """Say whether it begins anew at the out point."""
+        self.is_looping = is_looping
+        self._go_on()
+
+    def renew_sound(self) -> None:
+        """Go on with the sound device there is now."""
+        self._go_on()
 
     def set_volume(self, volume: float) -> None:
         """Set the loudness, 0 to 1."""
@@ -180,6 +196,10 @@ class Player(QObject):
         self._want()
         self.position_changed.emit(self.position)
         self.pictures_changed.emit()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """If it plays, play on from here as things are now."""
         if self.speed:
             self._restart_clock()
 
@@ -187,42 +207,66 @@ class Player(QObject):
         self._sound.stop()
         self._has_sound_clock = False
         if self.speed == 1 and self._samples is not None:
-            first = int(self.position / self.rate * SAMPLE_RATE)
-            self._has_sound_clock = self._sound.play(self._samples[first:])
-        self._started_at = (self._clock(), self.position)
+            first, start, stop = (self._sample_at(frame) for frame in (self.position, self.in_, self.out))
+            loop = Loop(start, stop) if self.is_looping and start < stop else None
+            self._has_sound_clock = self._sound.play(self._samples, first, loop)
+        now = self._clock()
+        self._heard, self._started_at = (0.0, now), (now, self.position)
+
+    def _sample_at(self, frame: int) -> int:
+        return round(frame / self.rate * SAMPLE_RATE)
 
     def _tick(self) -> None:
-        began, frame = self._started_at
-        heard = self._sound.heard_s() if self._has_sound_clock else None
-        elapsed = self._clock() - began if heard is None else heard
-        due = frame + int(elapsed * self.speed * float(self.rate))
-        if due == self.position:
+        passed = int(self._elapsed_s() * self.speed * float(self.rate))
+        due = self._started_at[1] + passed
+        is_over = due >= self.out if self.speed > 0 else due < self.in_
+        if is_over and not self.is_looping:
+            self.stop()
+            self.seek(min(max(due, self.in_), self.out - 1))
             return
-        if (self.speed > 0 and due >= self.out) or (self.speed < 0 and due < self.in_):
-            self._reach_end()
-            return
-        self._show(due)
+        if is_over:
+            due = self._in_loop(due)
+        if due != self.position:
+            self._show(due)
 
-    def _reach_end(self) -> None:
-        if self.is_looping:
-            self.seek(self.in_ if self.speed > 0 else self.out - 1)
-            return
-        end = self.out - 1 if self.speed > 0 else self.in_
-        self.stop()
-        self.seek(end)
+    def _elapsed_s(self) -> float:
+        """Return the seconds since it began to play, by the clock that leads."""
+        if self._has_sound_clock:
+            heard, now = self._sound.heard_s(), self._clock()
+            if heard != self._heard[0]:
+                self._heard = (heard, now)
+            patience = _STANDING_S if heard > _FIRST_HEARD_S else _WAKING_S
+            if now - self._heard[1] < patience:
+                return heard
+            self._sound.stop()
+            self._has_sound_clock = False
+            self._started_at = (now, self.position)
+        return self._clock() - self._started_at[0]
 
     def _show(self, due: int) -> None:
         """Show the frame that is due if all its pictures are there; else the latest that is whole."""
         ahead = 1 if self.speed > 0 else -1
         for decoder, track in zip(self.decoders.values(), self.tracks.values(), strict=True):
-            decoder.want(due + track.offset, direction=ahead)
-        for frame in range(due, self.position, -ahead):
+            loop = (self.in_ + track.offset, self.out + track.offset) if self.is_looping else None
+            decoder.want(due + track.offset, direction=ahead, loop=loop)
+        passed = [self.position + ahead * n for n in range(1, self._frames_to(due) + 1)]
+        for late, frame in enumerate(reversed([self._in_loop(frame) for frame in passed])):
             if all(self._picture_at(name, frame) is not None for name in self.tracks):
-                self.dropped += abs(frame - self.position) - abs(self.speed) if abs(self.speed) == 1 else 0
+                self.dropped += len(passed) - late - 1 if abs(self.speed) == 1 else 0
                 self.position = frame
                 self.position_changed.emit(frame)
                 self.pictures_changed.emit()
                 return
+
+    def _frames_to(self, due: int) -> int:
+        """Return how many frames on in the direction of play a frame is."""
+        ahead = due - self.position if self.speed > 0 else self.position - due
+        return ahead if ahead > 0 else ahead + self.out - self.in_
+
+    def _in_loop(self, frame: int) -> int:
+        """Return the frame that is shown when a loop has run over its end."""
+        is_over = frame >= self.out if self.speed > 0 else frame < self.in_
+        return self.in_ + (frame - self.in_) % max(1, self.out - self.in_) if is_over else frame
 
     def _picture_at(self, track: str, frame: int) -> QImage | None:
         decoder = self.decoders.get(track)

@@ -1,29 +1,17 @@
-"""Sound of clips and voices: samples of a stretch of a file, their peaks for drawing, and playing them.
+"""Sound of clips and voices: samples of a stretch of a file, and their peaks for drawing."""
 
-Playing is pulled by the sound device, so the device's own clock leads and the picture follows.
-"""
-
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from PySide6.QtCore import QIODevice, QObject
-
-try:
-    from PySide6 import QtMultimedia
-except ImportError:  # on Linux it needs libpulse; without it the app is silent
-    QtMultimedia = None
 
 SAMPLE_RATE = 48_000
 CHANNELS = 2
 SOUND_SUFFIXES = frozenset(
     {".wav", ".aif", ".aiff", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".bwf"}
 )
-_FRAME_BYTES = 2 * CHANNELS
 
 
 def read_sound(path: Path, start_s: float = 0.0, length_s: float | None = None) -> np.ndarray:
@@ -83,122 +71,3 @@ def _decode(container: InputContainer, start_s: float, length_s: float | None) -
     skip = round((start_s - (first_s or 0.0)) * SAMPLE_RATE)
     samples = samples[skip:] if skip >= 0 else np.pad(samples, ((-skip, 0), (0, 0)))
     return samples if length_s is None else samples[: round(length_s * SAMPLE_RATE)]
-
-
-def has_sound_device() -> bool:
-    """Say whether sound can be heard here."""
-    return QtMultimedia is not None and not QtMultimedia.QMediaDevices.defaultAudioOutput().isNull()
-
-
-class Sink(Protocol):
-    """What plays: QAudioSink, or in tests one that only pulls."""
-
-    def start(self, device: QIODevice, /) -> None:
-        """Pull from `device` from now on."""
-
-    def stop(self) -> None:
-        """Pull no more."""
-
-    def setVolume(self, volume: float, /) -> None:  # noqa: N802
-        """Set the loudness, 0 to 1."""
-
-    def bufferSize(self) -> int:  # noqa: N802
-        """Return how many bytes it keeps ahead."""
-        ...
-
-    def bytesFree(self) -> int:  # noqa: N802
-        """Return how many of these are not filled."""
-        ...
-
-
-def open_device() -> Sink | None:
-    """Return the default device, ready for our samples; None where there is none."""
-    if QtMultimedia is None:
-        return None
-    device = QtMultimedia.QMediaDevices.defaultAudioOutput()
-    if device.isNull():
-        return None
-    form = QtMultimedia.QAudioFormat()
-    form.setSampleRate(SAMPLE_RATE)
-    form.setChannelCount(CHANNELS)
-    form.setSampleFormat(QtMultimedia.QAudioFormat.SampleFormat.Int16)
-    sink: Any = QtMultimedia.QAudioSink(device, form)
-    return sink
-
-
-class SoundOutput(QObject):
-    """Plays samples and tells how much of them was heard."""
-
-    def __init__(
-        self, parent: QObject | None = None, *, open_sink: Callable[[], Sink | None] = open_device
-    ) -> None:
-        super().__init__(parent)
-        self._open_sink = open_sink
-        self._sink: Sink | None = None
-        self._tape: Tape | None = None
-        self._volume = 1.0
-
-    def play(self, samples: np.ndarray) -> bool:
-        """Play from the first sample; False when there is no device or nothing to play."""
-        self.stop()
-        sink = self._open_sink() if len(samples) else None
-        if sink is None:
-            return False
-        self._tape = Tape(samples)
-        # A buffer of its own would take more than is heard, and the picture would lead by it.
-        self._tape.open(QIODevice.OpenModeFlag.ReadOnly | QIODevice.OpenModeFlag.Unbuffered)
-        self._sink = sink
-        sink.setVolume(self._volume)
-        sink.start(self._tape)
-        return True
-
-    def heard_s(self) -> float | None:
-        """Return how many seconds were heard since `play`; None when nothing plays."""
-        if self._sink is None or self._tape is None:
-            return None
-        waiting = self._sink.bufferSize() - self._sink.bytesFree()
-        return max(0, self._tape.given - waiting) / (SAMPLE_RATE * _FRAME_BYTES)
-
-    def set_volume(self, volume: float) -> None:
-        """Set the loudness, 0 to 1."""
-        self._volume = volume
-        if self._sink is not None:
-            self._sink.setVolume(volume)
-
-    def stop(self) -> None:
-        """Be silent."""
-        if self._sink is not None:
-            self._sink.stop()
-            self._sink = None
-        if self._tape is not None:
-            self._tape.close()
-            self._tape = None
-
-
-class Tape(QIODevice):
-    """The samples as the device reads them; silence after their end, so that the clock goes on."""
-
-    def __init__(self, samples: np.ndarray) -> None:
-        """samples: (n, 2) int16. They are read where they lie: minutes of sound are not copied."""
-        super().__init__()
-        self._data = memoryview(np.ascontiguousarray(samples).data).cast("B")
-        self.given = 0
-
-    def readData(self, maxlen: int) -> bytes:  # noqa: N802
-        """Give the next bytes."""
-        size = maxlen - maxlen % _FRAME_BYTES
-        block = bytes(self._data[self.given : self.given + size])
-        self.given += size
-        return block + bytes(size - len(block))
-
-    def writeData(self, data: bytes | bytearray | memoryview, len: int) -> int:  # noqa: N802
-        """Refuse: this is only read."""
-        return -1
-
-    def bytesAvailable(self) -> int:  # noqa: N802
-        """Say that there is always more."""
-        return 1 << 20
-
-    def isSequential(self) -> bool:  # noqa: N802
-        """Say that it is read from start to end."""
-        return True

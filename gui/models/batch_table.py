@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QModelIndex, Qt, Signal
 
 from gui.models.batch import Checked, Row
+from gui.models.column_table import ColumnTable, Index
 from gui.texts import Key, text
-
-Index = QModelIndex | QPersistentModelIndex
 
 WORD_ROLE = Qt.ItemDataRole.UserRole + 1
 """How a row stands."""
@@ -30,15 +29,17 @@ COLUMNS: tuple[tuple[str, Key], ...] = (
 _FIXED = ("", "clip", "voice")
 
 
-class BatchTable(QAbstractTableModel):
+class BatchTable(ColumnTable):
     """Rows, and what was found when they were checked."""
+
+    titles = tuple(title for _, title in COLUMNS)
 
     check_wanted = Signal(list)  # rows that are new or were changed
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[Row] = []
+        self._rows: list[Row]
         self._checked: dict[str, Checked] = {}  # by the row's key
         self._sent: dict[str, str] = {}  # key to job id
 
@@ -110,7 +111,7 @@ class BatchTable(QAbstractTableModel):
             self._touch(number)
 
     def _touch(self, number: int) -> None:
-        self.dataChanged.emit(self.index(number, 0), self.index(number, len(COLUMNS) - 1))
+        self._touch_row(number)
         self.changed.emit()
 
     def _sentence(self, row: Row) -> str:
@@ -123,22 +124,6 @@ class BatchTable(QAbstractTableModel):
                 return self._checked[row.key].sentence
 
     # What the view asks.
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """Return how many rows there are."""
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """Return how many columns there are."""
-        return 0 if parent.isValid() else len(COLUMNS)
-
-    def headerData(  # noqa: N802
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Return a column's title."""
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return text(COLUMNS[section][1])
-        return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what a cell shows."""

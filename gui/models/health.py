@@ -17,6 +17,13 @@ MODEL_KEYS: dict[ModelState, Key] = {
     "verified": "model.verified",
     "damaged": "model.damaged",
 }
+WORKER_KEYS: dict[str, Key] = {
+    "starting": "worker.starting",
+    "idle": "worker.idle",
+    "busy": "worker.busy",
+    "ending": "worker.ending",
+    "ended": "worker.ended",
+}
 _TO_GET: tuple[ModelState, ...] = ("missing", "incomplete", "damaged")
 FACES = "faces"
 
@@ -90,7 +97,9 @@ def worker_text(worker: WorkerInfo) -> str:
     """Return what a worker does and how much memory it has."""
     job = "" if worker.job_id is None else text("worker.job", id=worker.job_id)
     memory = "" if worker.rss is None else f"{worker.rss / 2**20:.0f} MB"
-    return "   ".join(part for part in (worker.state, job, memory) if part)
+    key = WORKER_KEYS.get(worker.state)
+    state = worker.state if key is None else text(key)
+    return "   ".join(part for part in (state, job, memory) if part)
 
 
 def _gigabytes(size: int) -> str:

@@ -8,13 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QMimeData, QModelIndex, Qt, Signal
 
 from daemon.protocol.jobs import FINAL_STATES, Job, JobState, Progress
+from gui.models.column_table import ColumnTable, Index
 from gui.models.job_words import cell_texts, is_work, job_tooltip
 from gui.texts import Key, text
-
-Index = QModelIndex | QPersistentModelIndex
 
 JOB_ROLE = Qt.ItemDataRole.UserRole + 1
 MIME_TYPE = "application/x-dubwright-job"
@@ -68,16 +67,17 @@ def compare(jobs: Sequence[Job], known: dict[str, Job]) -> Active:
     return Active([job.job_id for job in jobs], [job for job in jobs if known.get(job.job_id) != job])
 
 
-class JobTable(QAbstractTableModel):
+class JobTable(ColumnTable):
     """Redub and generate jobs; the app's own questions (faces, probe, check) are kept but not shown."""
 
+    titles = COLUMNS
     moved = Signal(str, object, object)  # job id, id to run before or None, priority or None
     changed = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
         self._jobs: dict[str, Job] = {}
-        self._rows: list[str] = []
+        self._rows: list[str]
         self._active_count = 0
         self._counts: dict[JobState, int] = {}
         self._texts: dict[str, tuple[str, ...]] = {}
@@ -197,25 +197,9 @@ class JobTable(QAbstractTableModel):
     def _touch(self, job_id: str) -> None:
         row = self.row_of(job_id)
         if row is not None:
-            self.dataChanged.emit(self.index(row, 0), self.index(row, len(COLUMNS) - 1))
+            self._touch_row(row)
 
     # What the view asks.
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """Return how many jobs are shown."""
-        return 0 if parent.isValid() else len(self._rows)
-
-    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: N802, B008
-        """Return how many columns there are."""
-        return 0 if parent.isValid() else len(COLUMNS)
-
-    def headerData(  # noqa: N802
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Return a column's title."""
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return text(COLUMNS[section])
-        return None
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return what a cell shows."""

@@ -1,7 +1,7 @@
 """What is said about a job: the cells of its row, its tooltip, lengths of time."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from daemon.protocol.jobs import (
@@ -47,7 +47,8 @@ def _spec_texts(job: Job) -> tuple[str, str, str, str]:
     spec = job.spec
     if isinstance(spec, RedubSpec):
         shot = f"{Path(spec.source).name}  {spec.in_} – {spec.out}"
-        return shot, Path(spec.voice).name, spec.engine, str(spec.takes)
+        engine = text("job.auto") if spec.engine == "auto" else spec.engine
+        return shot, Path(spec.voice).name, engine, str(spec.takes)
     if isinstance(spec, GenerateSpec):
         return text("job.generate", task=spec.task), Path(spec.audio or "").name, "wan", ""
     return type(spec).__name__.removesuffix("Spec").lower(), "", "", ""
@@ -63,6 +64,18 @@ def progress_text(job: Job) -> str:
     if job.state is JobState.FAILED and job.error is not None:
         return job.error.message
     return ""
+
+
+def counts_text(counts: Mapping[JobState, int], *, has_all: bool = True) -> str:
+    """Return how many jobs run, wait, rest and failed; of none nothing is said."""
+    groups: list[tuple[Key, tuple[JobState, ...]]] = [
+        ("queue.count_running", (JobState.RUNNING,)),
+        ("queue.count_waiting", (JobState.QUEUED,)),
+        ("queue.count_held", (JobState.HELD, JobState.PAUSED)),
+        ("queue.count_failed", (JobState.FAILED,)),
+    ]
+    said = [(key, sum(counts.get(state, 0) for state in states)) for key, states in groups]
+    return ", ".join(text(key, n=n) for key, n in (said if has_all else said[:2]) if n)
 
 
 def history(job: Job, log: Sequence[LogEntry]) -> list[str]:

@@ -106,6 +106,10 @@ class ShotDesk(QObject):
         rows = [(shot.shot_id, row_text(shot, self.clips.facts(shot.clip))) for shot in shots]
         return rows, self._current
 
+    def folder(self) -> str:
+        """Return where to look for more files: beside the shot's clip."""
+        return "" if self.shot is None else str(Path(self.shot.clip).parent)
+
     def offline_reason(self) -> str:
         """Return why the daemon cannot be asked, or nothing."""
         return "" if self._link.is_online else text("hint.offline")

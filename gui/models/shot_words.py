@@ -1,5 +1,6 @@
 """What is said about a shot: its row in the list, why no takes can be made yet, what they will cost."""
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,7 +17,24 @@ def row_text(shot: Shot, facts: ClipFacts | None) -> str:
     rate = Fraction(25) if facts is None else facts.rate
     length = max(0, shot.out - shot.in_)
     voice = Path(shot.voice).name if shot.voice else text("shots.no_voice")
-    return f"{shot.name}\n{float(length / rate):.1f} s   {voice}"
+    seconds = text("time.exact", n=f"{float(length / rate):.1f}")
+    return f"{shot.name}\n{seconds}   {voice}"
+
+
+def voice_text(shot: Shot, facts: ClipFacts, voice_s: float) -> str:
+    """Return how a voice's length fits the range, and what becomes of the rest."""
+    range_s = float((shot.out - shot.in_) / facts.rate)
+    frame_s = float(1 / facts.rate)
+    if abs(voice_s - range_s) < frame_s:
+        return text("shots.fits", voice=f"{voice_s:.2f}")
+    key = "shots.too_long" if voice_s > range_s else "shots.too_short"
+    return text(key, voice=f"{voice_s:.2f}", range=f"{range_s:.2f}")
+
+
+def range_of_voice(shot: Shot, facts: ClipFacts, voice_s: float) -> tuple[int, int]:
+    """Return the range that holds the whole voice, as far as the clip reaches."""
+    stop = shot.voice_frame + math.ceil(round(voice_s * facts.rate, 3))
+    return max(0, shot.voice_frame), min(facts.frame_count, stop)
 
 
 def why_not(shot: Shot | None, facts: ClipFacts | None, missing: str) -> str:

@@ -2,7 +2,6 @@
 
 ENGLISH: dict[str, str] = {
     "app.name": "Dubwright",
-    "bar.work": "{running} running, {waiting} waiting",
     "engine.auto": "The best here",
     "engine.rewrite": "Rewrite, a draft",
     "engine.wan": "Wan, final quality",
@@ -37,6 +36,7 @@ ENGLISH: dict[str, str] = {
     "theme.contrast": "High contrast",
     "theme.dark": "Dark",
     "theme.light": "Light",
+    "time.exact": "{n} s",
     "time.hours": "{n} h {m} min",
     "time.minutes": "{n} min",
     "time.seconds": "{n} s",
@@ -68,6 +68,7 @@ B	compare blind: 1, 2, 3 look; A, B choose; Esc ends
 
 Queue
 P  R  H  G	pause, resume, hold, release
+M	hold until the night
 T  Del	retry, cancel
 
 Batch
@@ -77,7 +78,6 @@ Del	remove rows""",
 
 CHINESE: dict[str, str] = {
     "app.name": "Dubwright",
-    "bar.work": "{running} 个运行中，{waiting} 个等待中",
     "engine.auto": "此处最佳",
     "engine.rewrite": "Rewrite，草稿",
     "engine.wan": "Wan，成片质量",
@@ -112,6 +112,7 @@ CHINESE: dict[str, str] = {
     "theme.contrast": "高对比度",
     "theme.dark": "深色",
     "theme.light": "浅色",
+    "time.exact": "{n} 秒",
     "time.hours": "{n} 小时 {m} 分",
     "time.minutes": "{n} 分钟",
     "time.seconds": "{n} 秒",
@@ -143,6 +144,7 @@ B	盲选对比：1、2、3 查看；A、B 选择；Esc 结束
 
 队列
 P  R  H  G	暂停，继续，搁置，放行
+M	搁置到今晚
 T  Del	重试，取消
 
 批量

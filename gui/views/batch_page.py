@@ -4,16 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QInputDialog,
     QLabel,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -37,23 +33,23 @@ from gui.models.batch_table import BatchTable
 from gui.texts import Key, text
 from gui.theme import GAP
 from gui.views.batch_delegate import BatchDelegate
+from gui.views.file_target import FileTarget
 from gui.views.parts import muted, named, on_key, show_error
+from gui.views.table import make_table
 
-_ROW = 34
-_WIDTHS = (330, 180, 160, 110, 110, 64, 76, 80, 64)
+_WIDTHS = (0, 180, 160, 110, 110, 64, 76, 80, 64)  # px of each column; 0: what is left
 Outcome = tuple[str, str, str]  # a row's key; its job's id or ""; why it was refused or ""
 
 
-class BatchPage(QWidget):
+class BatchPage(FileTarget):
     """A table and what can be done with it."""
 
     def __init__(self, link: Link, background: Background) -> None:
         super().__init__()
         self.setObjectName("page")
-        self.setAcceptDrops(True)
         self._link, self._background = link, background
         self.rows = BatchTable()
-        self.table = self._make_table()
+        self.table = make_table(self.rows, BatchDelegate(), "batch.name", _WIDTHS)
         self.buttons: dict[Key, QPushButton] = {}
         side = named(QWidget(), "panel")
         layout = QVBoxLayout(side)
@@ -85,40 +81,7 @@ class BatchPage(QWidget):
         else:
             self._read(path, lambda: read_list(path))
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
-        """Accept files and folders."""
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        """Take in lists, timelines and folders."""
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self.take_in(Path(url.toLocalFile()))
-
     # Making.
-
-    def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self.rows)
-        table.setItemDelegate(BatchDelegate(table))
-        table.setAccessibleName(text("batch.name"))
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(_ROW)
-        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        header.setFixedHeight(32)
-        for number, width in enumerate(_WIDTHS):
-            table.setColumnWidth(number, width)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        return table
 
     def _make_bar(self) -> QHBoxLayout:
         row = QHBoxLayout()

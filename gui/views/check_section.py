@@ -8,7 +8,7 @@ from gui.models.command import Command, dubwright
 from gui.models.health import Finding, read_findings
 from gui.texts import text
 from gui.theme import GAP, colour
-from gui.views.parts import clear, muted, named, wrapped
+from gui.views.parts import clear, leave_keys, muted, named, wrapped
 
 
 class CheckSection(QWidget):
@@ -87,6 +87,7 @@ class CheckSection(QWidget):
         self.remedies = {}
         for finding in wrong:
             self._list.addWidget(self._row(finding))
+        leave_keys(self)
 
     def _row(self, finding: Finding) -> QWidget:
         box = QWidget()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QSize, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QToolButton, QVBoxLayout, QWidget
 
@@ -67,6 +67,7 @@ class FacePanel(QWidget):
     def _add(self, name: str, hint: str, picture: QPixmap | None, chosen: str) -> None:
         button = named(QToolButton(), "face")
         button.setCheckable(True)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setToolTip(hint)
         button.setAccessibleName(hint)
         button.setChecked(chosen == name)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from PySide6.QtCore import QEvent, QObject, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
+from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from gui.media.clip import ClipFacts
 from gui.models.timecode import clip_timecode, parse_position, parse_timecode
 from gui.texts import Key, text
+from gui.theme import colour
 from gui.views.parts import named
 
 Widget = TypeVar("Widget", bound=QWidget)
@@ -41,6 +42,7 @@ class TimecodeField(QLineEdit):
         self._facts: ClipFacts | None = None
         self._limits = (0, 0)
         self.editingFinished.connect(self._read)
+        self.returnPressed.connect(self.clearFocus)  # the keys of the page work again
         self._mark("")
 
     def show_frame(self, frame: int, facts: ClipFacts | None, low: int, high: int) -> None:
@@ -106,6 +108,22 @@ class FileButton(QPushButton):
         self.setText(self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, room))
 
 
+class Choice(QComboBox):
+    """A flat box of choices. Its chevron is drawn here: a style sheet knows arrows as files alone."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Draw the field, and the chevron over it."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(colour("muted" if self.isEnabled() else "faint"), 1.5))
+        right, middle = self.width() - 13, self.height() / 2
+        painter.drawPolyline(
+            [QPointF(right - 4, middle - 2), QPointF(right, middle + 2), QPointF(right + 4, middle - 2)]
+        )
+        painter.end()
+
+
 class _Guard(QObject):
     """Keeps the wheel for scrolling while a field has no focus, and the arrows for a slider that has it."""
 
@@ -127,12 +145,15 @@ def _guarded(widget: Widget) -> Widget:
     return widget
 
 
-def choice(choices: Sequence[tuple[object, Key]], chosen: Callable[[object], object]) -> QComboBox:
+def choice(
+    choices: Sequence[tuple[object, Key]], chosen: Callable[[object], object] | None = None
+) -> QComboBox:
     """Return a box of values with their words."""
-    box = QComboBox()
+    box = Choice()
     for value, key in choices:
         box.addItem(text(key), value)
-    box.activated.connect(lambda _: chosen(box.currentData()))
+    if chosen is not None:
+        box.activated.connect(lambda _: chosen(box.currentData()))
     return _guarded(box)
 
 
@@ -143,6 +164,7 @@ def number(low: int, high: int, entered: Callable[[int], object]) -> QSpinBox:
     spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     spin.setKeyboardTracking(False)
     spin.valueChanged.connect(entered)
+    spin.lineEdit().returnPressed.connect(spin.clearFocus)
     return _guarded(spin)
 
 

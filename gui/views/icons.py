@@ -31,6 +31,11 @@ def _draw(name: str, colour: QColor) -> QPixmap:
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(colour, 1.6))
         painter.drawArc(QRectF(3, 3.5, 10, 9), 60 * 16, 290 * 16)
+    if name == "sound":
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(QPen(colour, 1.3))
+        for side in (5.0, 9.5):
+            painter.drawArc(QRectF(9.2 - side / 2, 8 - side / 2, side, side), -50 * 16, 100 * 16)
     painter.end()
     return pixmap
 
@@ -46,5 +51,6 @@ _SHAPES: dict[str, list[QRectF | QPolygonF]] = {
     "on": [_polygon((5, 3), (11, 8), (5, 13)), QRectF(2.5, 3, 1.5, 10)],
     "first": [QRectF(2.5, 3, 1.8, 10), _polygon((13, 3), (6, 8), (13, 13))],
     "last": [QRectF(11.7, 3, 1.8, 10), _polygon((3, 3), (10, 8), (3, 13))],
+    "sound": [_polygon((1.5, 6), (4.5, 6), (8, 2.8), (8, 13.2), (4.5, 10), (1.5, 10))],
     "loop": [_polygon((9.5, 0.5), (14, 3.4), (9.5, 6.2))],
 }

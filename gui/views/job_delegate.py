@@ -5,7 +5,7 @@ It asks the model directly and keeps what it can: a screen full of jobs is three
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, Qt
 from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem
 
 from daemon.protocol.jobs import JobState
 from gui.models.job_table import ETA, PROGRESS, STATE, JobTable
@@ -19,8 +19,8 @@ _QUIET = (JobState.DONE, JobState.CANCELLED)
 class JobDelegate(QStyledItemDelegate):
     """Draws one cell."""
 
-    def __init__(self, jobs: JobTable, parent: QWidget) -> None:
-        super().__init__(parent)
+    def __init__(self, jobs: JobTable) -> None:
+        super().__init__()
         self._jobs = jobs
 
     def paint(

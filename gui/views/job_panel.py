@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QTextCursor
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QWidget
 
 from daemon.protocol.events import JobPreviewed
 from daemon.protocol.jobs import Job, JobState, RedubSpec
@@ -14,8 +14,11 @@ from gui.models.job_words import cell_texts, history, job_tooltip
 from gui.models.night import forecast_text
 from gui.texts import text
 from gui.theme import colour
+from gui.views.fields import number
 from gui.views.parts import column, heading, muted, named, show_error, wrapped
 from gui.views.preview import Preview
+
+_PRIORITY_WIDTH = 72  # px
 
 
 class JobPanel(QWidget):
@@ -97,11 +100,9 @@ class JobPanel(QWidget):
         row = QHBoxLayout(self._priority_row)
         row.setContentsMargins(0, 0, 0, 0)
         label = QLabel(text("queue.priority"))
-        self.priority = QSpinBox()
-        self.priority.setRange(-1000, 1000)
-        self.priority.setKeyboardTracking(False)
+        self.priority = number(-1000, 1000, self._set_priority)
         self.priority.setAccessibleName(text("queue.priority"))
-        self.priority.valueChanged.connect(self._set_priority)
+        self.priority.setFixedWidth(_PRIORITY_WIDTH)
         label.setBuddy(self.priority)
         row.addWidget(label, 1)
         row.addWidget(self.priority)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
@@ -18,13 +18,13 @@ from PySide6.QtWidgets import (
 )
 from PySide6.QtWidgets import QMainWindow as _QMainWindow
 
-from daemon.protocol.jobs import JobState
 from gui.link import Link
 from gui.models.job_table import JobTable
+from gui.models.job_words import counts_text
 from gui.models.project import ProjectModel
 from gui.texts import Key, text
 from gui.theme import GAP, colour
-from gui.views.parts import named
+from gui.views.parts import leave_keys, named
 from gui.views.status_page import STATE_COLOURS, STATE_KEYS
 
 PAGES: tuple[Key, ...] = ("page.shots", "page.takes", "page.queue", "page.batch", "page.status")
@@ -60,12 +60,13 @@ class MainWindow(_QMainWindow):
         layout.addWidget(self._make_bar())
         self.setCentralWidget(centre)
         self._make_menu()
+        leave_keys(centre)
         link.state_changed.connect(self._show_state)
         jobs.modelReset.connect(self._show_work)
         jobs.dataChanged.connect(lambda *_: self._show_work())
         project.changed.connect(self._show_project)
         self.setMinimumSize(1080, 640)
-        self.resize(1600, 1000)
+        self.resize(QSize(1600, 1000).boundedTo(self.screen().availableSize()))
         self.show_page(0)
         self._show_state()
         self._show_work()
@@ -134,9 +135,7 @@ class MainWindow(_QMainWindow):
         self._state.setToolTip("" if self._link.error is None else self._link.error.message)
 
     def _show_work(self) -> None:
-        counts = self._jobs.counts()
-        running, waiting = counts.get(JobState.RUNNING, 0), counts.get(JobState.QUEUED, 0)
-        self._work.setText(text("bar.work", running=running, waiting=waiting) if running + waiting else "")
+        self._work.setText(counts_text(self._jobs.counts(), has_all=False))
 
     def _show_project(self) -> None:
         self.setWindowTitle(f"{self._project.path.stem} – {text('app.name')}")

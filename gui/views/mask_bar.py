@@ -47,7 +47,7 @@ class MaskBar(QWidget):
         super().__init__()
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._mask = PLAIN
+        self._mask, self._note = PLAIN, ""
         row = QHBoxLayout(self)
         row.setContentsMargins(GAP, 6, GAP, 6)
         row.setSpacing(4)
@@ -91,9 +91,8 @@ class MaskBar(QWidget):
         show_value(self.grow, round(self._mask.grow * _STEPS))
         show_value(self.feather, round(self._mask.feather * _STEPS))
         self.reset.setEnabled(self._mask != PLAIN)
-        self.note.setText(note if self.show_it.isChecked() else "")
-        for button in self.hands.values():
-            button.setEnabled(not note)
+        self._note = note
+        self._show_tools()
 
     def lasts_from(self, frame: int, second: int) -> tuple[int | None, int | None]:
         """Return from and up to which frame a stroke made at `frame` counts; None: all the way.
@@ -130,9 +129,15 @@ class MaskBar(QWidget):
         self.edited.emit(changed, f"mask {name}")
 
     def _toggle(self) -> None:
-        self.tools.setVisible(self.show_it.isChecked())
+        self._show_tools()
         self.shown.emit(self.show_it.isChecked())
         self.hand_chosen.emit(self.hand)
+
+    def _show_tools(self) -> None:
+        """Show the tools, or why there is nothing to work on."""
+        is_shown = self.show_it.isChecked()
+        self.tools.setVisible(is_shown and not self._note)
+        self.note.setText(self._note if is_shown else "")
 
     def _choose_hand(self, chosen: Hand) -> None:
         """Take a hand, or put it away; never two at once."""

@@ -8,7 +8,7 @@ from gui.models.command import Command, dubwright
 from gui.models.health import can_get, model_text
 from gui.texts import text
 from gui.theme import GAP, colour
-from gui.views.parts import clear, muted, named
+from gui.views.parts import clear, leave_keys, muted, named
 
 _STATE_COLOURS = {"verified": "good", "unverified": "text", "damaged": "bad"}
 
@@ -47,6 +47,7 @@ class ModelsSection(QWidget):
             self._add(row, model)
         if not self.command.is_running:
             self._said.setText(text("model.folder", folder=found.folder))
+        leave_keys(self)
         self._show_buttons()
 
     def _add(self, row: int, model: ModelInfo) -> None:

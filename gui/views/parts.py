@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
-from PySide6.QtWidgets import QLabel, QLayout, QMessageBox, QVBoxLayout, QWidget
+from PySide6.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
+from PySide6.QtWidgets import QAbstractButton, QLabel, QLayout, QMessageBox, QVBoxLayout, QWidget
 
 from daemon.protocol.errors import ErrorInfo
 from gui.link import describe
@@ -28,9 +28,38 @@ def wrapped(words: str = "") -> QLabel:
     return label
 
 
+class ShortLabel(QLabel):
+    """A name on one line, shortened in its middle where it is too long; the whole of it is its tooltip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._words = ""
+        self.setMinimumWidth(1)
+
+    def show_words(self, words: str) -> None:
+        """Show another name."""
+        self._words = words
+        self.setToolTip(words)
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        """Fit the name into the new width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setText(self.fontMetrics().elidedText(self._words, Qt.TextElideMode.ElideMiddle, self.width()))
+
+
 def on_key(parent: QWidget, key: str, act: Callable[[], object]) -> None:
     """Do something at a key while `parent` is seen."""
     QShortcut(QKeySequence(key), parent).activated.connect(lambda: act())
+
+
+def leave_keys(parent: QWidget) -> None:
+    """Let no button inside take the keys when it is clicked: Space goes on to play. Tab still reaches it."""
+    for button in parent.findChildren(QAbstractButton):
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
 
 
 def clear(layout: QLayout) -> None:

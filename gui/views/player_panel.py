@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from fractions import Fraction
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
@@ -18,14 +19,15 @@ from PySide6.QtWidgets import (
 )
 
 from gui.media.player import Player
-from gui.media.sound import has_sound_device
+from gui.media.sound_output import SoundDevices
+from gui.models.mode import MODE_KEYS, NEEDS_ALPHA, Mode
 from gui.models.timecode import clip_timecode
 from gui.texts import Key, text
 from gui.theme import GAP, colour
 from gui.views.icons import icon
 from gui.views.parts import named, on_key
 from gui.views.strip import Strip
-from gui.views.viewer import MODE_KEYS, NEEDS_ALPHA, Mode, Viewer
+from gui.views.viewer import Viewer
 
 _MODE_KEYS = {
     Mode.TAKE: "1",
@@ -37,13 +39,18 @@ _MODE_KEYS = {
     Mode.MASK: "7",
 }
 
+_ICON = 16  # px
+
 
 class PlayerPanel(QWidget):
     """A viewer, a strip and a transport bar around one player."""
 
+    volume_chosen = Signal(float)
+
     def __init__(self, strip: Strip, *, has_modes: bool) -> None:
         super().__init__()
         self.player = Player(self)
+        self._devices = SoundDevices(self)
         self.viewer = Viewer(self.player)
         self.strip = strip
         self.timecode_start: str | None = None
@@ -66,10 +73,15 @@ class PlayerPanel(QWidget):
         self.refresh_icons()
         self._show_position(0)
 
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+        """Once the window is there, see where sound goes to."""
+        QTimer.singleShot(0, self._devices.watch)
+
     def refresh_icons(self) -> None:
         """Draw the icons in the colours of the theme."""
         for button, name in self._icons.items():
             button.setIcon(icon(name, colour("text"), colour("faint")))
+        self._speaker.setPixmap(icon("sound", colour("muted"), colour("faint")).pixmap(_ICON, _ICON))
 
     def set_mode(self, mode: Mode) -> None:
         """Show the pictures in another way."""
@@ -156,6 +168,7 @@ class PlayerPanel(QWidget):
         row = QHBoxLayout(side)
         row.setContentsMargins(0, 0, 0, 0)
         self._speed = named(QLabel(), "muted")
+        self._speaker = QLabel()
         row.addStretch(1)
         row.addWidget(self._speed)
         self._volume = QSlider(Qt.Orientation.Horizontal)
@@ -163,11 +176,28 @@ class PlayerPanel(QWidget):
         self._volume.setValue(100)
         self._volume.setMaximumWidth(90)
         self._volume.setAccessibleName(text("transport.volume"))
-        self._volume.setEnabled(has_sound_device())
-        self._volume.setToolTip(text("transport.volume" if has_sound_device() else "transport.no_device"))
-        self._volume.valueChanged.connect(lambda value: self.player.set_volume(value / 100))
+        self._volume.valueChanged.connect(self._choose_volume)
+        row.addWidget(self._speaker)
         row.addWidget(self._volume)
+        self._show_device()
         return side
+
+    def set_volume(self, volume: float) -> None:
+        """Set the loudness, 0 to 1."""
+        self._volume.setValue(round(volume * 100))
+
+    def _choose_volume(self, value: int) -> None:
+        self.player.set_volume(value / 100)
+        self.volume_chosen.emit(value / 100)
+
+    def _on_device(self) -> None:
+        self._show_device()
+        self.player.renew_sound()
+
+    def _show_device(self) -> None:
+        has_any = self._devices.has_any
+        self._volume.setEnabled(has_any)
+        self._volume.setToolTip(text("transport.volume" if has_any else "transport.no_device"))
 
     def _button(self, name: str, hint: Key, act: Callable[[], object]) -> QToolButton:
         button = QToolButton()
@@ -185,6 +215,7 @@ class PlayerPanel(QWidget):
         player.speed_changed.connect(self._show_speed)
         player.opened.connect(lambda _name: (self.refresh_modes(), self.viewer.update()))
         player.range_changed.connect(self._show_range)
+        self._devices.changed.connect(self._on_device)
         self.strip.sought.connect(player.seek)
 
     def _make_keys(self) -> None:
@@ -218,7 +249,7 @@ class PlayerPanel(QWidget):
             self.player.toggle()
 
     def _set_loop(self) -> None:
-        self.player.is_looping = self._loop.isChecked()
+        self.player.set_looping(self._loop.isChecked())
 
     def _show_position(self, frame: int) -> None:
         rate: Fraction = self.player.rate
@@ -236,6 +267,8 @@ class PlayerPanel(QWidget):
 
     def _show_range(self) -> None:
         player = self.player
+        for button in self._icons:
+            button.setEnabled(player.count > 0)
         self.strip.show_range(count=player.count, rate=float(player.rate), in_=player.in_, out=player.out)
         self.refresh_modes()
         self._show_position(player.position)

@@ -7,7 +7,6 @@ from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
     QSplitter,
@@ -19,15 +18,17 @@ from PySide6.QtWidgets import (
 from daemon.client import Client
 from daemon.protocol.jobs import TRANSITIONS, Job, JobState
 from gui.link import Link
-from gui.models.job_table import PROGRESS, JobTable
+from gui.models.job_table import JobTable
+from gui.models.job_words import counts_text
 from gui.texts import Key, text
 from gui.theme import GAP
 from gui.views.job_delegate import JobDelegate
 from gui.views.job_panel import JobPanel
 from gui.views.night_bar import NightBar
 from gui.views.parts import muted, named, on_key, show_error
+from gui.views.table import make_table
 
-_ROW = 34
+_WIDTHS = (96, 0, 0, 78, 60, 0, 66, 118, 92)  # px of each column; 0: a share of what is left
 
 
 class _Action(NamedTuple):
@@ -95,29 +96,11 @@ class QueuePage(QWidget):
     # Making.
 
     def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self._jobs)
-        table.setAccessibleName(text("queue.name"))
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table = make_table(self._jobs, JobDelegate(self._jobs), "queue.name", _WIDTHS)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setDragDropMode(QAbstractItemView.DragDropMode.InternalMove)
         table.setDragDropOverwriteMode(False)
         table.setDropIndicatorShown(True)
-        table.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setItemDelegate(JobDelegate(self._jobs, table))
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(_ROW)
-        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header = table.horizontalHeader()
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for number, width in enumerate((96, 160, 104, 74, 68, 210, 60, 96, 104)):
-            table.setColumnWidth(number, width)
-        header.setSectionResizeMode(PROGRESS, QHeaderView.ResizeMode.Stretch)
-        header.setMinimumSectionSize(48)
-        header.setFixedHeight(32)
         return table
 
     def _make_left(self) -> QWidget:
@@ -164,17 +147,7 @@ class QueuePage(QWidget):
         self._show()
 
     def _show(self) -> None:
-        counts = self._jobs.counts()
-        held = counts.get(JobState.HELD, 0) + counts.get(JobState.PAUSED, 0)
-        self._summary.setText(
-            text(
-                "queue.summary",
-                running=counts.get(JobState.RUNNING, 0),
-                waiting=counts.get(JobState.QUEUED, 0),
-                held=held,
-                failed=counts.get(JobState.FAILED, 0),
-            )
-        )
+        self._summary.setText(counts_text(self._jobs.counts()) or text("queue.nothing"))
         has_rows = self._jobs.rowCount() > 0
         self.table.setVisible(has_rows)
         self._empty.setVisible(not has_rows)

@@ -1,9 +1,10 @@
 """Settings: theme and language."""
 
-from PySide6.QtWidgets import QComboBox, QDialog, QDialogButtonBox, QFormLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
 from gui.models.settings import Language, Settings, Theme
 from gui.texts import Key, text
+from gui.views.fields import choice, show_value
 from gui.views.parts import column, muted
 
 _THEMES: tuple[tuple[str, Key], ...] = (
@@ -24,8 +25,9 @@ class SettingsDialog(QDialog):
     def __init__(self, settings: Settings, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(text("menu.settings"))
-        self._theme = _choices(_THEMES, settings.theme)
-        self._language = _choices(_LANGUAGES, settings.language)
+        self._theme, self._language = choice(_THEMES), choice(_LANGUAGES)
+        show_value(self._theme, settings.theme)
+        show_value(self._language, settings.language)
         self._theme.setAccessibleName(text("settings.theme"))
         self._language.setAccessibleName(text("settings.language"))
         layout = column(self)
@@ -52,11 +54,3 @@ class SettingsDialog(QDialog):
     def language(self) -> Language:
         """The chosen language."""
         return self._language.currentData()
-
-
-def _choices(choices: tuple[tuple[str, Key], ...], current: str) -> QComboBox:
-    box = QComboBox()
-    for value, key in choices:
-        box.addItem(text(key), value)
-    box.setCurrentIndex(box.findData(current))
-    return box

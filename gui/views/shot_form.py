@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLineEdit, QPushButton, 
 from daemon.protocol.jobs import PROMPT_LIMIT
 from gui.media.clip import ClipFacts
 from gui.models.shot import Shot
+from gui.models.shot_words import range_of_voice, voice_text
 from gui.texts import Key, text
 from gui.theme import GAP
 from gui.views.fields import FileButton, TimecodeField, add_row, choice, number, show_value
@@ -46,6 +47,7 @@ class ShotForm(QWidget):
         """voice_extra: what stands under the voice's fields; face_panel: who speaks."""
         super().__init__()
         self._missing = ""
+        self._voice_range: tuple[int, int] | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(GAP)
@@ -96,10 +98,13 @@ class ShotForm(QWidget):
         self.voice.set_name(Path(shot.voice).name if shot.voice else text("shots.choose_voice"))
         self.voice.setToolTip(shot.voice)
         is_known = facts is not None and shot.voice and voice_s > 0
+        self._voice_range = None
         if is_known and facts is not None:
-            range_s = float((shot.out - shot.in_) / facts.rate)
-            self._voice_note.setText(text("shots.lengths", voice=f"{voice_s:.2f}", range=f"{range_s:.2f}"))
+            self._voice_note.setText(voice_text(shot, facts, voice_s))
+            self._voice_range = range_of_voice(shot, facts, voice_s)
         self._voice_note.setVisible(bool(is_known))
+        first, stop = self._voice_range or (0, 0)
+        self.fit.setVisible(first < stop and (first, stop) != (shot.in_, shot.out))
 
     def _show_wan(self, shot: Shot) -> None:
         """Offer what the wan engine alone reads where it is chosen."""
@@ -132,7 +137,10 @@ class ShotForm(QWidget):
         add_row(form, "shots.file", self.voice)
         add_row(form, "shots.voice_at", self.voice_at)
         add_row(form, "shots.duration", self.duration)
+        self.fit = QPushButton(text("shots.fit"))
+        self.fit.clicked.connect(self._fit_range)
         form.addRow(self._voice_note)
+        form.addRow(self.fit)
         form.addRow(extra)
         return section
 
@@ -143,6 +151,7 @@ class ShotForm(QWidget):
         self.prompt.setMaxLength(PROMPT_LIMIT)
         self.prompt.setPlaceholderText(text("shots.prompt_hint"))
         self.prompt.editingFinished.connect(self._read_prompt)
+        self.prompt.returnPressed.connect(self.prompt.clearFocus)
         self.takes = self._number("takes", 1, 64)
         self.seed = self._number("seed", 0, 2**31 - 1)
         self.handles = self._number("handles", 0, 1000)
@@ -166,6 +175,11 @@ class ShotForm(QWidget):
     def _complain(self, sentence: str) -> None:
         self._voice_note.setText(sentence)
         self._voice_note.show()
+
+    def _fit_range(self) -> None:
+        if self._voice_range is not None:
+            first, stop = self._voice_range
+            self.edited.emit({"in_": first, "out": stop})
 
     def _read_prompt(self) -> None:
         if self.prompt.isModified():

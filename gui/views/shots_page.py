@@ -1,9 +1,9 @@
 """Shots: drop a clip, set in and out, lay its voice, choose the face, mend the mask, submit."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QFrame,
@@ -19,17 +19,20 @@ from gui.link import Link
 from gui.media.background import Background
 from gui.media.clip import ClipFacts
 from gui.media.player import Track
+from gui.media.sound import SOUND_SUFFIXES
+from gui.models.batch import PICTURE_SUFFIXES
 from gui.models.faces import Face
 from gui.models.job_table import JobTable
 from gui.models.project import ProjectModel
 from gui.models.shot import Shot
 from gui.models.shot_desk import ShotDesk
 from gui.models.sound_mix import SoundMix
-from gui.texts import text
+from gui.texts import Key, text
 from gui.theme import GAP
 from gui.views.align_panel import KEY as ALIGN_KEY
 from gui.views.align_panel import AlignPanel
 from gui.views.face_panel import FacePanel
+from gui.views.file_target import FileTarget
 from gui.views.mask_bar import MaskBar
 from gui.views.mask_tool import Hand, MaskTool
 from gui.views.parts import muted, named, on_key, show_error
@@ -39,7 +42,7 @@ from gui.views.shot_list import ShotList
 from gui.views.strip import Proposal, Strip
 
 
-class ShotsPage(QWidget):
+class ShotsPage(FileTarget):
     """List of shots, picture with mask and strip, and the form of the chosen one."""
 
     submitted = Signal(str)
@@ -49,7 +52,6 @@ class ShotsPage(QWidget):
         self.setObjectName("page")
         self.desk = ShotDesk(link, jobs, project, background)
         self._mix = SoundMix(background)
-        self.setAcceptDrops(True)
         self._make()
         self._connect()
         self._make_keys()
@@ -192,24 +194,15 @@ class ShotsPage(QWidget):
 
     # Files.
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
-        """Accept files."""
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
-        """Take in clips and voices."""
-        for url in event.mimeData().urls():
-            if url.isLocalFile():
-                self.take_in(Path(url.toLocalFile()))
-
     def _choose_clip(self) -> None:
-        names, _ = QFileDialog.getOpenFileNames(self, text("shots.add"))
+        kinds = _kinds("shots.clips", PICTURE_SUFFIXES)
+        names, _ = QFileDialog.getOpenFileNames(self, text("shots.add"), self.desk.folder(), kinds)
         for name in names:
             self.take_in(Path(name))
 
     def _choose_voice(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, text("shots.voice"))
+        kinds = _kinds("shots.voices", SOUND_SUFFIXES)
+        name, _ = QFileDialog.getOpenFileName(self, text("shots.voice"), self.desk.folder(), kinds)
         if name:
             self.desk.change(voice=str(Path(name).absolute()))
 
@@ -263,6 +256,7 @@ class ShotsPage(QWidget):
         tool.lasts = bar.lasts_from(frame, round(facts.rate) if facts else 25)
         mask = None if shot is None else shot.mask
         tool.show_mask(mask, outline, facts.width if facts else 1)
+        bar.setEnabled(shot is not None)
         bar.show_mask(mask, note="" if outline is not None else text("mask.no_face"))
         self.panel.viewer.update()
 
@@ -285,3 +279,10 @@ class ShotsPage(QWidget):
     def _turn_brush(self, steps: int) -> None:
         self.mask_tool.turn_brush(steps)
         self.panel.viewer.update()
+
+
+def _kinds(name: Key, suffixes: Iterable[str]) -> str:
+    """Return what a file dialog offers: files of a kind, or all."""
+    usual = " ".join(sorted(f"*{suffix}" for suffix in suffixes))
+    everything = text("shots.all_files")
+    return f"{text(name)} ({usual});;{everything} (*)"

@@ -187,17 +187,17 @@ class StatusPage(QWidget):
                 form.removeRow(0)
         if status is None:
             for form in sections:
-                self._row(form, "–", text("status.unknown"))
+                form.addRow(muted(text("status.unknown")))
             return
         for gpu in status.gpus:
             self._row(self._gpus, gpu.name, gpu_text(gpu))
         if not status.gpus:
-            self._row(self._gpus, "–", text("gpu.none"))
+            self._gpus.addRow(wrapped(text("gpu.none")))
         for worker in status.workers:
             role = text("worker.engine" if worker.role == "engine" else "worker.inspect")
             self._row(self._workers, f"{role} ({worker.pid})", worker_text(worker))
         if not status.workers:
-            self._row(self._workers, "–", text("worker.none"))
+            self._workers.addRow(wrapped(text("worker.none")))
         for state, count in status.jobs.items():
             self._row(self._queue, text(JOB_STATE_KEYS[JobState(state)]), str(count))
         for key, folder in (("status.data", status.data), ("status.logs", status.logs)):

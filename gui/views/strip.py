@@ -54,6 +54,7 @@ class Strip(QWidget):
         self._drags = 0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setAccessibleName(text("strip.name"))
 
     @property

@@ -1,7 +1,5 @@
 """The takes as cards: picture, badge, seed, engine and the figures that count, of one shot or of all."""
 
-from pathlib import Path
-
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QImage, QPainter, QPen, QResizeEvent
 from PySide6.QtWidgets import (
@@ -14,7 +12,8 @@ from PySide6.QtWidgets import (
 )
 
 from daemon.protocol.jobs import Take
-from gui.models.take_list import BADGE_KEYS, TAKE_ROLE, VERDICT_KEYS, TakeList, take_title
+from gui.models.take_list import TAKE_ROLE, TakeList
+from gui.models.take_words import BADGE_COLOURS, card_lines
 from gui.texts import text
 from gui.theme import colour
 
@@ -22,7 +21,6 @@ CARD_WIDTH = 152  # at least
 _EDGE = 8
 _LINE = 18
 _LINES = 4
-BADGE_COLOURS = {"pass": "good", "look": "warn", "fail": "bad"}
 
 
 class TakeGrid(QListView):
@@ -42,12 +40,11 @@ class TakeGrid(QListView):
         self.setDragDropMode(QAbstractItemView.DragDropMode.DragOnly)
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setMinimumWidth(CARD_WIDTH + 20)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        """Fill the width."""
-        width = self.viewport().width() - 1
+        """Fill the width, as if the scroll bar were there: its coming must not change the columns."""
+        width = self.width() - self.verticalScrollBar().sizeHint().width() - 1
         self._delegate.width = width // max(1, width // CARD_WIDTH)
         self.scheduleDelayedItemsLayout()
         super().resizeEvent(event)
@@ -98,21 +95,6 @@ class TakeDelegate(QStyledItemDelegate):
 
     def _picture_height(self) -> int:
         return (self.width - 2 * _EDGE) * 9 // 16
-
-
-def card_lines(take: Take) -> list[tuple[str, str]]:
-    """Return the lines of a card, each with the name of its colour."""
-    clip = Path(take.path).stem.rsplit("_", 2)[0]
-    offset, seam = take.checks.get("av_offset_ms"), take.checks.get("seam_delta_e")
-    figures = [] if offset is None else [f"{offset:+.0f} ms"]
-    figures += [] if seam is None else [f"{seam:.2f} ΔE"]
-    verdict = [] if take.verdict == "none" else [text(VERDICT_KEYS[take.verdict])]
-    return [
-        (take_title(take) if not verdict else f"{take_title(take)}, {verdict[0]}", "text"),
-        (clip, "muted"),
-        (text("takes.card", engine=take.engine, seed=take.seed), "muted"),
-        ("   ".join([text(BADGE_KEYS[take.badge]), *figures]), BADGE_COLOURS[take.badge]),
-    ]
 
 
 def _draw_picture(painter: QPainter, frame: QRect, image: QImage) -> None:

@@ -4,26 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 
 from daemon.protocol.jobs import Take
-from gui.models.take_list import BADGE_KEYS, take_title
+from gui.models.take_list import take_title
+from gui.models.take_words import BADGE_COLOURS, FIGURES, about_text, badge_text, figure_text
 from gui.texts import Key, text
 from gui.theme import GAP, colour
-from gui.views.parts import column, heading, muted, named, wrapped
-from gui.views.take_grid import BADGE_COLOURS
+from gui.views.parts import ShortLabel, clear, column, heading, muted, named, wrapped
 
-FIGURES: dict[str, tuple[Key, str]] = {
-    "av_offset_ms": ("figure.av_offset", "{:+.0f} ms"),
-    "av_confidence": ("figure.av_confidence", "{:.2f}"),
-    "seam_delta_e": ("figure.seam", "{:.2f} ΔE"),
-    "colour_shift_delta_e": ("figure.colour", "{:.2f} ΔE"),
-    "outside_max_difference": ("figure.outside", "{:.0f}"),
-    "chunk_jump": ("figure.jump", "{:.2f} L*"),
-    "silence_leak": ("figure.leak", "{:.3f}"),
-    "likeness": ("figure.likeness", "{:.2f}"),
-    "frames_passed_through": ("figure.passed", "{:.0f}"),
-}
 KEYS: dict[Key, str] = {
     "takes.accept": "A",
     "takes.reject": "X",
@@ -48,12 +37,13 @@ class TakePanel(QWidget):
         self._badge = wrapped()
         self._about = muted()
         self._about.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._figures = QFormLayout()
+        self._name = named(ShortLabel(), "muted")
+        self._figures = QGridLayout()
         self._figures.setVerticalSpacing(6)
         self._figures.setHorizontalSpacing(GAP * 2)
         self._told = wrapped()
         self._told.hide()
-        for item in (self._title, self._told, self._badge, self._about):
+        for item in (self._title, self._told, self._badge, self._about, self._name):
             layout.addWidget(item)
         layout.addSpacing(GAP)
         layout.addWidget(heading("takes.measured"))
@@ -84,20 +74,18 @@ class TakePanel(QWidget):
         self.buttons["takes.accept"].setChecked(take is not None and take.verdict == "accepted")
         self.buttons["takes.reject"].setChecked(take is not None and take.verdict == "rejected")
         self._drag_hint.setVisible(take is not None)
-        while self._figures.rowCount():
-            self._figures.removeRow(0)
+        clear(self._figures)
         if take is None:
             self._title.setText(text("takes.none_chosen"))
             self._badge.clear()
             self._about.clear()
+            self._name.show_words("")
             return
         self._title.setText(take_title(take))
-        reasons = take.checks.get("reasons") or []
-        self._badge.setText("\n".join([text(BADGE_KEYS[take.badge]), *reasons]))
+        self._badge.setText(badge_text(take))
         self._badge.setStyleSheet(f"color: {colour(BADGE_COLOURS[take.badge]).name()};")
-        name = Path(take.path).name
-        about = text("takes.about", engine=take.engine, seed=take.seed, frames=take.frames, name=name)
-        self._about.setText("\n".join([about, *take.notes]))
+        self._about.setText("\n".join([about_text(take), *take.notes]))
+        self._name.show_words(Path(take.path).name)
         self._show_figures(take)
 
     def tell(self, sentence: str) -> None:
@@ -106,13 +94,10 @@ class TakePanel(QWidget):
         self._told.setVisible(bool(sentence))
 
     def _show_figures(self, take: Take) -> None:
-        for name, (key, form) in FIGURES.items():
-            value = take.checks.get(name)
-            number = QLabel(text("figure.unknown") if value is None else form.format(value))
-            number.setAlignment(Qt.AlignmentFlag.AlignRight)
-            label = muted(text(key))
-            label.setWordWrap(False)
-            self._figures.addRow(label, number)
+        for row, (name, (key, _)) in enumerate(FIGURES.items()):
+            self._figures.addWidget(named(QLabel(text(key)), "muted"), row, 0)
+            number = QLabel(figure_text(take, name) or text("figure.unknown"))
+            self._figures.addWidget(number, row, 1, Qt.AlignmentFlag.AlignRight)
 
     def _button(self, key: Key) -> QPushButton:
         button = self.buttons[key] = QPushButton(text(key))

@@ -1,9 +1,7 @@
 """Paints what the player shows: original, take, side by side, wipe, difference, overlay alone, mask."""
 
-from enum import Enum
 from typing import Any, Protocol
 
-import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QColor,
@@ -19,17 +17,18 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui.media.clip import ClipFacts
+from gui.media.comparison import difference, laid_over, paint_squares, tinted
 from gui.media.player import Player
-from gui.texts import Key, text
-from gui.theme import colour
+from gui.models.mode import MODE_KEYS, NEEDS_ALPHA, Mode
+from gui.texts import text
+from gui.theme import DARK, colour
 from gui.views.canvas import make_canvas
+from gui.views.framing import Framing
 
-_MAX_ZOOM = 32.0
 _SHARP_ZOOM = 3.0  # from here on pixels are shown as squares; in memory, where smoothing is slow, from 1 on
-_CHECKER = 12
-_DOUBLINGS = 3  # a difference is shown eight times as bright
 _GRIP = 12
 _SETTLE_MS = 150
+_ON_PICTURE = QColor(DARK.accent)  # in every theme
 
 
 class PictureTool(Protocol):
@@ -52,21 +51,6 @@ class PictureTool(Protocol):
         ...
 
 
-class Mode(Enum):
-    """What is shown."""
-
-    TAKE = "take"
-    ORIGINAL = "original"
-    SIDE = "side"
-    WIPE = "wipe"
-    DIFFERENCE = "difference"
-    OVERLAY = "overlay"
-    MASK = "mask"
-
-
-NEEDS_ALPHA = frozenset({Mode.OVERLAY, Mode.MASK})
-
-
 class Viewer(QWidget):
     """The picture. Wheel zooms, the middle button or Alt with the left one pans, a wipe's edge is dragged."""
 
@@ -80,15 +64,14 @@ class Viewer(QWidget):
         self.blind: tuple[str, str] | None = None  # tracks shown as A and B in place of original and take
         self.take_track = "take"  # the one that is laid over the original
         self.tool: PictureTool | None = None
-        self.marks: list[tuple[QRectF, str]] = []  # boxes in pixels of the clip, with a word each
-        self._zoom = 0.0  # 0: fit
-        self._centre = QPointF(0.5, 0.5)
+        self._framing = Framing()
         self._wipe = 0.5
         self._drag: tuple[str, QPointF, QPointF] | None = None
         self._last: dict[str, QImage] = {}
         self.setMinimumSize(320, 180)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # a click leaves the field that was written in
         self.setAccessibleName(text("viewer.name"))
         player.pictures_changed.connect(self.update)
         self._canvas = make_canvas(self, self.paint)
@@ -112,13 +95,13 @@ class Viewer(QWidget):
 
     def fit(self) -> None:
         """Show the whole picture."""
-        self._zoom, self._centre = 0.0, QPointF(0.5, 0.5)
+        self._framing.fit()
         self._limit_width()
         self.update()
 
     def zoom_to(self, zoom: float) -> None:
         """Show a pixel of the clip as `zoom` pixels of the screen."""
-        self._zoom = min(_MAX_ZOOM, max(0.05, zoom))
+        self._framing.zoom_to(zoom)
         self._limit_width()
         self.update()
 
@@ -185,7 +168,7 @@ class Viewer(QWidget):
             painter.setClipRect(clip)
             self._paint_pane(painter, self.rect(), mode, label_in=clip)
             painter.restore()
-        painter.setPen(QPen(colour("accent"), 1.5))
+        painter.setPen(QPen(_ON_PICTURE, 1.5))
         painter.drawLine(edge, 0, edge, self.height())
 
     def _paint_pane(self, painter: QPainter, pane: QRect, mode: Mode, label_in: QRect | None = None) -> None:
@@ -194,50 +177,30 @@ class Viewer(QWidget):
         target = self._target(pane)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._is_smooth())
         self._paint_picture(painter, target, mode)
-        self._paint_marks(painter, target)
         if self.tool is not None and mode is Mode.ORIGINAL:
             self.tool.paint(painter, self._to_screen(target))
         painter.restore()
-        self._paint_label(painter, label_in or pane, target, mode)
+        self._paint_label(painter, label_in or pane, mode)
 
     def _paint_picture(self, painter: QPainter, target: QRectF, mode: Mode) -> None:
         original, take = self._last.get("original"), self._last.get(self.take_track)
         if mode is Mode.ORIGINAL and original is not None:
             painter.drawImage(target, original)
         elif mode is Mode.DIFFERENCE and original is not None and take is not None:
-            painter.drawImage(target, _difference(original, _laid_over(original, take)))
+            painter.drawImage(target, difference(original, laid_over(original, take)))
         elif mode is Mode.OVERLAY and take is not None:
-            self._paint_checker(painter, target)
+            paint_squares(painter, target.toAlignedRect().intersected(self.rect()))
             painter.drawImage(target, take)
         elif mode is Mode.MASK and original is not None and take is not None:
             painter.drawImage(target, original)
-            painter.drawImage(target, _tinted(take, colour("bad", 150)))
+            painter.drawImage(target, tinted(take, colour("bad", 150)))
         else:
             if original is not None and (take is None or take.hasAlphaChannel()):
                 painter.drawImage(target, original)
             if take is not None:
                 painter.drawImage(target, take)
 
-    def _paint_checker(self, painter: QPainter, target: QRectF) -> None:
-        area = target.toAlignedRect().intersected(self.rect())
-        painter.fillRect(area, QColor("#262626"))
-        for row, top in enumerate(range(area.top(), area.bottom(), _CHECKER)):
-            for left in range(area.left() + _CHECKER * (row % 2), area.right(), 2 * _CHECKER):
-                square = QRect(left, top, _CHECKER, _CHECKER).intersected(area)
-                painter.fillRect(square, QColor("#303030"))
-
-    def _paint_marks(self, painter: QPainter, target: QRectF) -> None:
-        facts = self._facts("original")
-        if facts is None or not self.marks:
-            return
-        scale = target.width() / facts.width
-        for box, word in self.marks:
-            painter.setPen(QPen(colour("accent"), 1.5))
-            shown = QRectF(box.topLeft() * scale + target.topLeft(), box.size() * scale)
-            painter.drawRoundedRect(shown, 3, 3)
-            painter.drawText(shown.bottomLeft() + QPointF(2, 16), word)
-
-    def _paint_label(self, painter: QPainter, pane: QRect, target: QRectF, mode: Mode) -> None:
+    def _paint_label(self, painter: QPainter, pane: QRect, mode: Mode) -> None:
         if "take" not in self._player.tracks or pane.width() < 60:
             return
         word = text(MODE_KEYS[mode])
@@ -275,21 +238,8 @@ class Viewer(QWidget):
     def _pane(self) -> QRect:
         return self._halves()[0] if self.mode is Mode.SIDE else self.rect()
 
-    def _scale(self, pane: QRect) -> float:
-        width, height = self._size()
-        return self._zoom or min(pane.width() / width, pane.height() / height)
-
     def _target(self, pane: QRect) -> QRectF:
-        width, height = self._size()
-        scale = self._scale(pane)
-        if not self._zoom:  # whole pixels: a picture decoded at this size is drawn as it is
-            wide = min(pane.width(), round(width * scale))
-            area = QRect(0, 0, wide, max(1, round(height * wide / width)))
-            area.moveCenter(pane.center())
-            return QRectF(area)
-        left = pane.left() + pane.width() / 2 - self._centre.x() * width * scale
-        top = pane.top() + pane.height() / 2 - self._centre.y() * height * scale
-        return QRectF(left, top, width * scale, height * scale)
+        return self._framing.target(pane, self._size())
 
     def _to_screen(self, target: QRectF) -> QTransform:
         scale = target.width() / self._size()[0]
@@ -300,12 +250,12 @@ class Viewer(QWidget):
 
     def _is_smooth(self) -> bool:
         """Whether pictures are smoothed. Below full size they are decoded at the size they have on screen."""
-        return self._canvas is not None and self._zoom < _SHARP_ZOOM
+        return self._canvas is not None and self._framing.zoom < _SHARP_ZOOM
 
     def _limit_width(self, *_: object) -> None:
         """Decode no more than is seen: the size of the pane while all is shown, every pixel once zoomed."""
         pane = self._pane()
-        is_small = self._zoom * self.devicePixelRatioF() < 1
+        is_small = self._framing.zoom * self.devicePixelRatioF() < 1
         width = self._target(pane).width() * self.devicePixelRatioF()
         self._player.limit_width(round(width) if is_small else 0)
 
@@ -319,15 +269,10 @@ class Viewer(QWidget):
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         """Zoom about the pointer."""
-        pane = self._pane()
-        before = self._target(pane)
-        at = event.position()
-        x, y = (at.x() - before.left()) / before.width(), (at.y() - before.top()) / before.height()
-        scale = self._scale(pane) * 1.25 ** (event.angleDelta().y() / 120)
-        self.zoom_to(scale)
-        width, height = (side * self._zoom for side in self._size())
-        centre = QPointF(pane.center())
-        self._move_centre(QPointF(x - (at.x() - centre.x()) / width, y - (at.y() - centre.y()) / height))
+        notches = event.angleDelta().y() / 120
+        self._framing.zoom_about(event.position(), self._pane(), self._size(), notches)
+        self._limit_width()
+        self.update()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """Begin to pan or to wipe, or click."""
@@ -336,7 +281,7 @@ class Viewer(QWidget):
             and event.modifiers() & Qt.KeyboardModifier.AltModifier
         )
         if is_pan:
-            self._drag = ("pan", event.position(), QPointF(self._centre))
+            self._drag = ("pan", event.position(), QPointF(self._framing.centre))
         elif self.mode is Mode.WIPE and event.button() == Qt.MouseButton.LeftButton:
             self._drag = ("wipe", event.position(), QPointF())
             self._set_wipe(event.position().x())
@@ -365,9 +310,10 @@ class Viewer(QWidget):
             return
         target = self._target(self._pane())
         moved = event.position() - start
-        self._move_centre(
+        self._framing.centre_on(
             QPointF(centre.x() - moved.x() / target.width(), centre.y() - moved.y() / target.height())
         )
+        self.update()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         """End panning or wiping, or the tool's stroke."""
@@ -381,7 +327,7 @@ class Viewer(QWidget):
         if self.tool is not None and self.tool.press(self._in_clip(event.position())):
             self._drag = ("tool", event.position(), QPointF())
         elif self.mode is not Mode.WIPE:
-            self.fit() if self._zoom else self.zoom_to(1.0)
+            self.fit() if self._framing.zoom else self.zoom_to(1.0)
 
     def leaveEvent(self, event: QEvent) -> None:  # noqa: N802
         """Show the usual pointer again."""
@@ -390,50 +336,3 @@ class Viewer(QWidget):
     def _set_wipe(self, x: float) -> None:
         self._wipe = min(1.0, max(0.0, x / max(1, self.width())))
         self.update()
-
-    def _move_centre(self, centre: QPointF) -> None:
-        self._centre = QPointF(min(1.0, max(0.0, centre.x())), min(1.0, max(0.0, centre.y())))
-        self.update()
-
-
-def _laid_over(original: QImage, take: QImage) -> QImage:
-    """Return the take as it is seen: an overlay on its original, a baked one as it is."""
-    if not take.hasAlphaChannel():
-        return take
-    made = original.copy()
-    painter = QPainter(made)
-    painter.drawImage(QRectF(made.rect()), take)
-    painter.end()
-    return made
-
-
-def _difference(original: QImage, take: QImage) -> QImage:
-    """Return how far apart two pictures are, eight times as bright."""
-    if take.size() != original.size():  # one of them is not decoded at the new size yet
-        take = take.scaled(original.size())
-    a, b = (np.frombuffer(image.constBits(), np.uint8) for image in (original, take))
-    apart = np.minimum(np.maximum(a, b) - np.minimum(a, b), 255 >> _DOUBLINGS) << _DOUBLINGS
-    made = QImage(apart.data, original.width(), original.height(), QImage.Format.Format_RGB32)
-    return made.copy()
-
-
-def _tinted(overlay: QImage, tint: QColor) -> QImage:
-    """Return the overlay's alpha in one colour."""
-    made = QImage(overlay.size(), QImage.Format.Format_ARGB32_Premultiplied)
-    made.fill(tint)
-    painter = QPainter(made)
-    painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationIn)
-    painter.drawImage(0, 0, overlay)
-    painter.end()
-    return made
-
-
-MODE_KEYS: dict[Mode, Key] = {
-    Mode.TAKE: "mode.take",
-    Mode.ORIGINAL: "mode.original",
-    Mode.SIDE: "mode.side",
-    Mode.WIPE: "mode.wipe",
-    Mode.DIFFERENCE: "mode.difference",
-    Mode.OVERLAY: "mode.overlay",
-    Mode.MASK: "mode.mask",
-}

@@ -24,7 +24,7 @@ from daemon.protocol.jobs import Job, JobState, RedubSpec
 from gui.app import QUEUE, SHOTS, TAKES, App
 from gui.media.player import Track
 from gui.models.job_table import list_jobs
-from gui.views.viewer import Mode
+from gui.models.mode import Mode
 
 FRAMES = 200
 JOBS = 10_000

@@ -18,7 +18,7 @@ from daemon.demo import SHOT, VOICE
 from daemon.protocol.jobs import Job, JobState, RedubSpec
 from gui.app import TAKES, App
 from gui.link import LinkState
-from gui.views.viewer import Mode
+from gui.models.mode import Mode
 from tests.qt_app import qt_without_complaints, wait_until
 from tests.studio import open_studio
 

@@ -22,8 +22,8 @@ from daemon.protocol.jobs import Job, JobState, Progress, RedubSpec, Take
 from gui.app import QUEUE, SHOTS, TAKES, App
 from gui.media.player import Track
 from gui.models.job_table import Active, list_jobs
+from gui.models.mode import Mode
 from gui.models.take_list import list_takes
-from gui.views.viewer import Mode
 from tests.clips import make_clip
 from tests.qt_app import qt_without_complaints, wait_until
 from tests.studio import open_studio

@@ -20,11 +20,11 @@ from daemon.protocol.events import JobPreviewed
 from daemon.protocol.jobs import Job, JobState, RedubSpec
 from gui.app import BATCH, QUEUE, STATUS, TAKES, App
 from gui.models.follow_up import final_of, next_take_of
+from gui.models.mode import Mode
 from gui.models.take_list import job_of
 from gui.views.report_dialog import ReportDialog
 from gui.views.schedule_dialog import ScheduleDialog
 from gui.views.takes_page import TakesPage
-from gui.views.viewer import Mode
 from tests.qt_app import qt_without_complaints, wait_until
 from tests.studio import Studio, open_studio
 

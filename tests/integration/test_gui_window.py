@@ -110,7 +110,7 @@ def test_settings_are_kept_and_unreadable_ones_are_as_at_first(tmp_path: Path) -
 
 
 def test_a_theme_is_taken_at_once_and_kept(app: App) -> None:
-    app._show_settings()
+    app.show_settings()
     dialog = QApplication.activeModalWidget()
     assert isinstance(dialog, SettingsDialog)
     dialog._theme.setCurrentIndex(dialog._theme.findData("contrast"))

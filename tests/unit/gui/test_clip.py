@@ -1,5 +1,6 @@
 """Frame-exactness: what the player shows at N is what a plain decode gives as the N-th."""
 
+import hashlib
 import random
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,6 +14,7 @@ pytest.importorskip("PySide6.QtGui", reason="Qt or a library it needs is missing
 
 from gui.media.clip import Clip, ClipError
 from gui.media.decoder import Decoder
+from gui.media.player import Player, Track
 from gui.media.sound import peaks_of, read_sound
 from tests.clips import make_clip
 
@@ -57,6 +59,52 @@ def test_a_variable_rate_clip_shows_what_is_on_screen_at_each_frames_time(tmp_pa
             now_ms = float(frame / clip.facts.rate) * 1000
             shown = max(at for at, tick in enumerate(ticks) if tick <= now_ms + 1e-6)
             assert np.array_equal(clip.picture(frame), expected[shown]), frame
+
+
+def what_is_on_screen(path: Path, rate: Fraction, width: int) -> list[bytes]:
+    """Return the hash of each frame's picture, `width` wide, going by a plain decode and its times alone."""
+    with av.open(str(path)) as container:
+        decoded = [(frame.time, frame) for frame in container.decode(video=0)]
+    times, hashes = [time - decoded[0][0] for time, _ in decoded], []
+    for frame in range(round(times[-1] * rate) + 1):
+        shown = decoded[max(at for at, time in enumerate(times) if time <= float(frame / rate) + 1e-3)][1]
+        height = round(shown.height * width / shown.width)
+        scaled = shown.reformat(width, height, "bgra", interpolation="BILINEAR").to_ndarray()
+        hashes.append(hashlib.sha256(scaled[..., :3].tobytes()).digest())
+    return hashes
+
+
+@pytest.mark.parametrize(
+    ("rate", "ticks"),
+    [
+        (Fraction(24000, 1001), None),
+        (Fraction(25), None),
+        (Fraction(30000, 1001), None),
+        (Fraction(25), [0, 40, 80, 200, 240, 250, 260, 400]),
+    ],
+    ids=["23.976", "25", "29.97", "variable"],
+)
+def test_the_player_shows_that_frame_at_the_size_at_which_it_is_seen(
+    tmp_path: Path, wait: Wait, rate: Fraction, ticks: list[int] | None
+) -> None:
+    count = len(ticks) if ticks else 30
+    suffix = "mp4" if ticks else "mov"
+    path = make_clip(
+        tmp_path / f"a.{suffix}", rate=rate, options=OPEN_GROUPS, count=count, ticks=ticks, sound=None
+    )
+    expected = what_is_on_screen(path, rate, 200)
+    player = Player(open_sink=lambda: None)
+    player.load({"original": Track(path), "take": Track(path)}, rate=rate, count=len(expected))
+    player.limit_width(200)
+    for frame in random.Random(3).sample(range(len(expected)), len(expected)):
+        player.seek(frame)
+        wait(lambda: all(player.picture(name) is not None for name in player.tracks))
+        for name in player.tracks:
+            image = player.picture(name)
+            assert image is not None
+            rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.width(), 4)
+            assert hashlib.sha256(rows[..., :3].tobytes()).digest() == expected[frame], (name, frame)
+    player.close()
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])

@@ -56,12 +56,14 @@ class NullSink:
     def bytesFree(self) -> int:  # noqa: N802
         return 0
 
-    def play(self, seconds: float) -> None:
-        """Let time pass."""
+    def play(self, seconds: float) -> np.ndarray:
+        """Let time pass; return (n, 2) samples that were pulled meanwhile."""
         assert self.device is not None
-        left = round(seconds * SAMPLE_RATE) * CHANNELS * 2
+        left, pulled = round(seconds * SAMPLE_RATE) * CHANNELS * 2, b""
         while left:
-            left -= self.device.read(min(left, 1 << 14)).size()
+            block = self.device.read(min(left, 1 << 14)).data()
+            left, pulled = left - len(block), pulled + block
+        return np.frombuffer(pulled, np.int16).reshape(-1, CHANNELS)
 
 
 def make_numbered(path: Path, rate: Fraction, count: int) -> Path:
@@ -146,11 +148,12 @@ def test_it_loops_between_in_and_out_or_stops_at_the_end(player: Player, clock: 
     player.play(1)
     clock.now += 10.5 / 25
     wait(lambda: player.position == 20)
+    clock.now -= 0.5 / 25
     pass_time(player, clock, wait, 3, to=23)
     player.play(-1)
     clock.now += 4.5 / 25
     wait(lambda: player.position == 39)
-    player.is_looping = False
+    player.set_looping(False)
     player.play(1)
     assert player.position == 20  # from the end it begins anew
     clock.now += 1
@@ -187,6 +190,76 @@ def test_stepping_back_through_a_long_group_decodes_it_once_for_many_pictures(
         assert number_in(player.picture("original")) == frame
     wait(lambda: decoder.picture(0) is not None)  # two ways through the group reach its first picture
     assert decoder.decoded < 2 * COUNT
+
+
+@pytest.fixture
+def heard(qt: object, clip: Path, clock: Clock, wait: Wait) -> Iterator[tuple[Player, list[NullSink]]]:
+    """Give a player whose samples are numbered, looping over frames 20 to 40, and the devices it opened."""
+    sinks: list[NullSink] = []
+
+    def open_sink() -> NullSink:
+        sinks.append(NullSink())
+        return sinks[-1]
+
+    player = Player(clock=clock, open_sink=open_sink)
+    player.load({"original": Track(clip)}, rate=Fraction(25), count=COUNT)
+    numbers = np.arange(COUNT * SAMPLE_RATE // 25, dtype=np.int32).astype(np.int16)
+    player.set_sound(np.repeat(numbers[:, None], CHANNELS, axis=1))
+    player.set_range(20, 40)
+    player.seek(30)
+    wait(lambda: player.picture("original") is not None)
+    yield player, sinks
+    player.close()
+
+
+def test_a_loop_goes_on_without_a_gap_in_its_sound(heard: tuple[Player, list[NullSink]], wait: Wait) -> None:
+    player, sinks = heard
+    player.play(1)
+    (sink,) = sinks
+    a_frame = SAMPLE_RATE // 25
+    pulled = sink.play(9 / 25)[:, 0]  # beside the 0.1 s that it has already: up to 11.5 frames from frame 30
+    numbers = [*range(int(32.5 * a_frame), 40 * a_frame), *range(20 * a_frame, int(21.5 * a_frame))]
+    assert np.array_equal(pulled, np.array(numbers).astype(np.int16))
+    wait(lambda: player.position == 39)
+    sink.play(2 / 25)
+    wait(lambda: player.position == 21)
+    assert number_in(player.picture("original")) == 21
+    sink.play(60 / 25)
+    wait(lambda: player.position == 21 and len(sinks) == 1)
+
+
+def test_a_device_that_goes_away_leaves_the_picture_playing_and_another_one_is_heard(
+    heard: tuple[Player, list[NullSink]], clock: Clock, wait: Wait
+) -> None:
+    player, sinks = heard
+    player.play(1)
+    sinks[0].play(4.5 / 25)
+    wait(lambda: player.position == 34)
+    clock.now += 0.6  # and nothing is pulled any more
+    wait(lambda: sinks[0].device is None)
+    assert (player.speed, player.position) == (1, 34)
+    clock.now += 3.5 / 25
+    wait(lambda: player.position == 37)
+    player.renew_sound()
+    assert len(sinks) == 2
+    clock.now += 0.2
+    pulled = sinks[1].play(1.5 / 25)
+    seen = np.array(39.5 * SAMPLE_RATE / 25).astype(np.int16)  # frame 37 and what fills its buffer
+    assert pulled[0, 0] == seen
+    wait(lambda: player.position == 38)
+
+
+def test_a_device_that_wakes_slowly_is_waited_for(
+    heard: tuple[Player, list[NullSink]], clock: Clock, wait: Wait
+) -> None:
+    player, sinks = heard
+    player.play(1)
+    clock.now += 2
+    for _ in range(3):
+        player._tick()
+    assert player.position == 30
+    sinks[0].play(2.5 / 25)
+    wait(lambda: player.position == 32)
 
 
 @pytest.mark.slow

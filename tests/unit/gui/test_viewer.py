@@ -19,7 +19,8 @@ from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtTest import QTest
 
 from gui.media.player import Player, Track
-from gui.views.viewer import Mode, Viewer
+from gui.models.mode import Mode
+from gui.views.viewer import Viewer
 from tests.clips import make_clip
 
 Wait = Callable[[Callable[[], object]], None]
@@ -108,7 +109,8 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 from gui.media.player import Player, Track
 from gui.views.canvas import renderer_name
-from gui.views.viewer import Mode, Viewer
+from gui.models.mode import Mode
+from gui.views.viewer import Viewer
 application = QApplication([])
 player = Player()
 viewer = Viewer(player)
