@@ -20,7 +20,7 @@ from daemon import __version__
 from daemon.config import load_config
 from daemon.engines.engine import CropTooLarge, Shot
 from daemon.engines.wan_cuts import same_shot
-from daemon.engines.wan_footage import ShotFootage, check_face, frontality
+from daemon.engines.wan_footage import ShotFootage, check_face, check_mask, frontality
 from daemon.engines.wan_kept import DiskKeeper, digest, identity
 from daemon.engines.wan_preview import Previewer
 from daemon.engines.wan_settings import PROMPT, QualitySettings, describe_quality, quality_for, smaller_side
@@ -116,10 +116,11 @@ class WanEngine:
     def prepare(self, shot: Shot, reporter: Reporter) -> list[FrameRange]:
         """Load the model, listen to the voice, and return the chunks.
 
-        Raises MediaError `range.cut`, `face.too_small`, CropTooLarge.
+        Raises MediaError `range.cut`, `face.too_small`, RequestError `job.invalid`, CropTooLarge.
         """
         reporter.stage("learn", len(shot.frames))
         check_face(shot)
+        check_mask(shot)
         side = shot.region.size
         self._shot, self._wanted = shot, replace(self._wanted, side=side)
         self._footage = ShotFootage(shot, self._one_shot(shot, reporter))

@@ -9,8 +9,10 @@ from torch import Tensor
 from daemon.engines.engine import Shot
 from daemon.faces.pose import fit_head
 from daemon.media.segment import FrameRange
-from daemon.protocol.errors import MediaError
+from daemon.protocol.errors import MediaError, RequestError
 
+EVERYTHING = 0.85  # of the crop: a mask that opens more of it ends where the crop does, in straight edges
+_MASKS_LOOKED_AT = 12
 LEAST_SOURCE_SIDE = 48  # px of the source under the crop; below it there is no mouth to go on from
 
 
@@ -58,3 +60,14 @@ def check_face(shot: Shot) -> None:
             f"The face is too small: the square around it has {side:.0f} pixels of the source a side, "
             f"and at least {LEAST_SOURCE_SIDE} are needed.",
         )
+
+
+def check_mask(shot: Shot) -> None:
+    """Refuse a mask that leaves nothing of the source to join. Raises RequestError `job.invalid`."""
+    for frame in np.linspace(shot.frames.start, shot.frames.stop - 1, _MASKS_LOOKED_AT).astype(int):
+        if (shot.region.mask(int(frame)) > 0.5).mean() > EVERYTHING:
+            raise RequestError(
+                "job.invalid",
+                f"The mask covers everything that the engine sees in frame {frame}: no source is left to join.",
+                hint="Make `mask` smaller: less grow, less feather.",
+            )

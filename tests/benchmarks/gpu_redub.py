@@ -43,6 +43,7 @@ def main() -> None:
     )
     parser.add_argument("--side", type=int, default=512, help="of the crop, pixels")
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--capped-steps", type=int, help="steps within a cap; otherwise as many as without")
     parser.add_argument("--out", type=Path, help="file for the table")
     parser.add_argument("--tiny", action="store_true", help="tiny networks and a short shot, on any machine")
     options = parser.parse_args()
@@ -73,7 +74,8 @@ def measure(bench: Bench, vae: VideoCodec, name: str, cap_gb: float | None) -> N
             bench.model.register_forward_pre_hook(forwards.start),
             bench.model.register_forward_hook(forwards.stop),
         ]
-        sampling = sampling_for(TASK, steps=2 if bench.options.tiny else bench.options.steps, seed=1)
+        steps = bench.options.steps if cap_gb is None else bench.options.capped_steps or bench.options.steps
+        sampling = sampling_for(TASK, steps=2 if bench.options.tiny else steps, seed=1)
         begun = time.perf_counter()
         frames = sum(made.frames_CFHW.shape[1] for made in redub(parts, inputs, sampling, RedubSettings()))
         took_s = time.perf_counter() - begun

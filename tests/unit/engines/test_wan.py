@@ -30,7 +30,7 @@ from daemon.engines.wan_weights import SHELF, Wanted
 from daemon.faces.region import Region
 from daemon.faces.tracks import FaceTrack
 from daemon.media.segment import FrameRange
-from daemon.protocol.errors import MachineError, MediaError
+from daemon.protocol.errors import MachineError, MediaError, RequestError
 from daemon.protocol.events import PREVIEW_LIMIT
 from daemon.protocol.jobs import RedubSpec, Timing
 from daemon.redub.progress import Cancelled, Preview, SilentReporter
@@ -305,6 +305,15 @@ def test_a_face_of_a_few_pixels_is_refused(model: Path, tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="has 32 pixels") as caught:
         WanEngine(QUICK, model).prepare(dataclasses.replace(shot, region=region), SilentReporter())
     assert caught.value.code == "face.too_small"
+
+
+def test_a_mask_that_covers_everything_is_refused(model: Path, tmp_path: Path) -> None:
+    shot = make_shot(tmp_path, 12)
+    outlines = (shot.region.outlines - 0.5) * 20 + 0.5
+    region = dataclasses.replace(shot.region, outlines=outlines)
+    with pytest.raises(RequestError, match=f"covers everything .* frame {FIRST}") as caught:
+        WanEngine(QUICK, model).prepare(dataclasses.replace(shot, region=region), SilentReporter())
+    assert caught.value.code == "job.invalid"
 
 
 def test_a_cut_inside_the_range_is_refused_before_the_model_is_loaded(
