@@ -4,6 +4,14 @@
 host = "127.0.0.1"    # where the daemon listens; keep it on this machine unless you know why not
 port = 0              # 0: the system chooses free ports; else this one and the two after it
 
+[remote]
+listen = "192.168.1.20:47100"  # where paired machines reach this daemon, on four ports; otherwise nowhere
+upload_gb = 100       # that each of them may keep here, media and takes
+upload_days = 30      # media that no job needs are deleted so long after their last use
+
+[client]
+daemon = "render"     # the daemon that commands, app and editors use; otherwise the one on this machine
+
 [folders]
 takes = "/path"       # where takes go when a job names no folder
 models = "/path"      # where the models lie
@@ -54,6 +62,22 @@ class ServerConfig:
 
     host: str = "127.0.0.1"
     port: int = 0
+
+
+@dataclass(frozen=True)
+class RemoteConfig:
+    """Where paired machines reach the daemon, and what they may leave there."""
+
+    listen: str | None = None
+    upload_gb: float = 100.0
+    upload_days: float = 30.0
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """Which daemon this machine's clients use; None: its own."""
+
+    daemon: str | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +138,8 @@ class Config:
     """All settings."""
 
     server: ServerConfig = field(default_factory=ServerConfig)
+    remote: RemoteConfig = field(default_factory=RemoteConfig)
+    client: ClientConfig = field(default_factory=ClientConfig)
     folders: FoldersConfig = field(default_factory=FoldersConfig)
     wan: WanConfig = field(default_factory=WanConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
@@ -164,6 +190,10 @@ def _check_values(config: Config, path: Path) -> None:
     if not 0 <= config.server.port <= 65533:
         raise RequestError(
             "config.invalid", f"{path}: `server.port` is {config.server.port}; it must be from 0 to 65533."
+        )
+    if not (config.remote.upload_gb > 0 and config.remote.upload_days > 0):
+        raise RequestError(
+            "config.invalid", f"{path}: `remote.upload_gb` and `remote.upload_days` must be above 0."
         )
     if config.wan.memory_gb is not None and not config.wan.memory_gb > 0:
         raise RequestError(

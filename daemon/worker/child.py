@@ -21,7 +21,7 @@ import msgspec
 import psutil
 
 import daemon
-from daemon.protocol.messages import WorkerInfo
+from daemon.protocol.daemon_messages import WorkerInfo
 from daemon.queue.eta import JobEta
 from daemon.queue.rows import uses_gpu
 from daemon.queue.store import Claim
