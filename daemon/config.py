@@ -26,6 +26,10 @@ folders = ["/footage"]  # every path of a job must lie in one of these; otherwis
 worker_memory_gb = 48   # a worker that takes more is ended; otherwise 0.9 of this machine's memory
 waiting_jobs = 100000   # that may be on the queue
 
+[history]
+days = 365            # jobs that ended so long before the last one are forgotten; their takes stay on disk
+jobs = 20000          # more are forgotten, the oldest first, unless a take of theirs is undecided
+
 [provenance]
 enabled = true        # every take carries a signed C2PA manifest; false is noted in the take's sidecar
 embed = true          # inside .mov and .mp4; false: beside the take, as NAME.c2pa
@@ -107,6 +111,14 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True)
+class HistoryConfig:
+    """How long the queue remembers jobs that ended."""
+
+    days: float = 365.0
+    jobs: int = 20_000
+
+
+@dataclass(frozen=True)
 class ProvenanceConfig:
     """Whether and as whom takes are signed."""
 
@@ -143,6 +155,7 @@ class Config:
     folders: FoldersConfig = field(default_factory=FoldersConfig)
     wan: WanConfig = field(default_factory=WanConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
     provenance: ProvenanceConfig = field(default_factory=ProvenanceConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -203,6 +216,10 @@ def _check_values(config: Config, path: Path) -> None:
         raise RequestError(
             "config.invalid",
             f"{path}: `report.webhook` is {config.report.webhook!r}; it must be a web address.",
+        )
+    if not (config.history.days > 0 and config.history.jobs >= 0):
+        raise RequestError(
+            "config.invalid", f"{path}: `history.days` must be above 0, and `history.jobs` 0 or more."
         )
     memory_gb = config.limits.worker_memory_gb
     if (memory_gb is not None and not memory_gb > 0) or config.limits.waiting_jobs < 1:

@@ -90,6 +90,16 @@ class Lock:
         file.flush()
         self._file = file
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the file that we hold is still the one at its place; not when the home was deleted."""
+        try:
+            return self._file is not None and os.path.samestat(
+                os.fstat(self._file.fileno()), self._path.stat()
+            )
+        except OSError:
+            return False
+
     def release(self) -> None:
         """Give the lock back. The file stays: removing it would let two daemons lock two files."""
         if self._file is not None:

@@ -52,6 +52,7 @@ class Handlers:
         limits: LimitsConfig,
         endpoint: str,
         stop: Callable[[], None],
+        problems: Collection[ErrorInfo] = (),
     ) -> None:
         self._store = store
         self._supervisor = supervisor
@@ -61,7 +62,7 @@ class Handlers:
         self._endpoint = endpoint
         self._stop = stop
         self._started = time.monotonic()
-        self.problems: list[ErrorInfo] = []  # of the daemon's start, for `status`
+        self._start_problems = list(problems)
 
     def answer(self, request: messages.Request) -> msgspec.Struct:
         """Carry out a request and return the reply's body. Raises DubwrightError."""
@@ -253,7 +254,7 @@ class Handlers:
     def _problems(self) -> list[ErrorInfo]:
         broken = self._store.broken
         if broken is None:
-            return self.problems
+            return self._start_problems
         then = "and a new one was begun"
         if broken.restored_at is not None:
             made = datetime.fromtimestamp(broken.restored_at).astimezone().strftime("%Y-%m-%d %H:%M")
@@ -262,7 +263,7 @@ class Handlers:
             f"The queue could not be read; it was set aside as {broken.aside}, {then}, with "
             f"{broken.salvaged} newer jobs that could still be read. Takes on disk were not touched."
         )
-        return [MachineError("daemon.queue_broken", message).to_info(), *self.problems]
+        return [MachineError("daemon.queue_broken", message).to_info(), *self._start_problems]
 
     def _unless_there(self, job_id: str, to: JobState, move: Callable[[str], Job]) -> JobReply:
         """Move a job; one that is there already stays, so that a repeated request does no harm."""

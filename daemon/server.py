@@ -20,9 +20,10 @@ import zmq.asyncio
 import daemon
 from daemon.answers import Answers
 from daemon.config import Config
-from daemon.connection import HOME, PAIRED, Endpoint, Keys, load_or_make_keys, write_endpoint
+from daemon.connection import HOME, PAIRED, Endpoint, Keys, Lock, load_or_make_keys, write_endpoint
 from daemon.events import EventBus
 from daemon.handlers import Handlers
+from daemon.housekeeping import Housekeeper
 from daemon.pairing.clients import PairedClients
 from daemon.pairing.door import PairedDoor
 from daemon.pairing.events import PairedEvents
@@ -41,12 +42,15 @@ from daemon.worker.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
+HOME_CHECK_S = 2.0
+
 
 class Server:
     """One daemon, from its sockets to its workers. The caller holds the lock."""
 
-    def __init__(self, paths: Paths, config: Config) -> None:
+    def __init__(self, paths: Paths, config: Config, lock: Lock) -> None:
         self._paths = paths
+        self._lock = lock
         self._config = config
         self._stopping = asyncio.Event()
         self._is_broken = False
@@ -63,60 +67,60 @@ class Server:
         with listening(keys, self._paired) as context, contextlib.ExitStack() as at_end:
             sockets = at_end.enter_context(bound(context, keys, HOME, HOME_KINDS, self._home_addresses()))
             paired_sockets = self._listen_for_paired(context, keys, at_end)
-            requests, control, events = sockets
-            bus = EventBus(events)
-            store = self._open_store(bus)
-            at_end.callback(store.close)
-            supervisor = Supervisor(
-                store,
-                bus.publish,
-                asyncio.get_running_loop(),
-                paths=self._paths,
-                memory_gb=self._config.limits.worker_memory_gb,
-            )
-            at_end.callback(supervisor.stop)
-            keeper = Keeper(
-                store,
-                supervisor,
-                bus.publish,
-                asyncio.get_running_loop(),
-                paths=self._paths,
-                report=self._config.report,
-            )
-            at_end.callback(keeper.stop)
-            endpoint = _endpoint_of(requests, control, events)
-            handlers = Handlers(
-                store,
-                supervisor,
-                keeper,
-                paths=self._paths,
-                limits=self._config.limits,
-                endpoint=endpoint.requests,
-                stop=self._stopping.set,
-            )
-            handlers.problems = [problem.to_info() for problem in self._problems]
-            answers = Answers(self._give_up)
-            tasks = [self._answer_all(socket, handlers, answers) for socket in (requests, control)]
-            tasks.append(bus.greet_subscribers())
-            if paired_sockets:
-                bus.paired = PairedEvents(paired_sockets[2], self._paired, store.client_of)
-                rights = PairedHandlers(handlers, store, FileService(self._paths, self._config.remote))
-                tasks += PairedDoor(
-                    paired_sockets, self._paired, handlers=rights, answers=answers, events=bus.paired
-                ).tasks()
+            bus = EventBus(sockets[2])
+            endpoint = _endpoint_of(sockets)
+            handlers, store, files = self._begin(bus, endpoint, at_end)
             write_endpoint(self._paths.endpoint_file, endpoint)
             at_end.callback(self._forget_endpoint)
             self._stop_on_signals()
-            copier = Copier(self._paths.queue_file, asyncio.get_running_loop(), on_broken=self._give_up)
-            copier.start()
-            at_end.callback(copier.stop)
-            keeper.start()  # first: what waits for the night must not begin
-            supervisor.start()
             ready(endpoint)
             log.info("Ready, process %d, on %s.", os.getpid(), endpoint.requests)
+            answers = Answers(self._give_up)
+            tasks = [self._answer_all(socket, handlers, answers) for socket in sockets[:2]]
+            tasks += [bus.greet_subscribers(), self._end_with_home()]
+            if paired_sockets:
+                bus.paired = PairedEvents(paired_sockets[2], self._paired, store.client_of)
+                rights = PairedHandlers(handlers, store, files)
+                door = PairedDoor(paired_sockets, self._paired, rights, answers, bus.paired)
+                tasks += door.tasks()
             await self._serve(tasks)
             log.info("Stopping.")
             bus.publish(DaemonStopping(server_pid=os.getpid()))
+
+    def _begin(
+        self, bus: EventBus, endpoint: Endpoint, at_end: contextlib.ExitStack
+    ) -> tuple[Handlers, JobStore, FileService]:
+        """Open the queue and start all that works on it, each to be stopped before what it needs."""
+        loop, paths, config = asyncio.get_running_loop(), self._paths, self._config
+        store = self._open_store(bus)
+        at_end.callback(store.close)
+        memory_gb = config.limits.worker_memory_gb
+        supervisor = Supervisor(store, bus.publish, loop, paths=paths, memory_gb=memory_gb)
+        at_end.callback(supervisor.stop)
+        keeper = Keeper(store, supervisor, bus.publish, loop, paths=paths, report=config.report)
+        at_end.callback(keeper.stop)
+        files = FileService(paths, config.remote)
+        housekeeper = Housekeeper(
+            store, files, self._paired, loop, history=config.history, drop_folder=supervisor.drop_folder
+        )
+        at_end.callback(housekeeper.stop)
+        copier = Copier(paths.queue_file, loop, on_broken=self._give_up)
+        at_end.callback(copier.stop)
+        handlers = Handlers(
+            store,
+            supervisor,
+            keeper,
+            paths=paths,
+            limits=config.limits,
+            endpoint=endpoint.requests,
+            stop=self._stopping.set,
+            problems=[problem.to_info() for problem in self._problems],
+        )
+        copier.start()
+        keeper.start()  # first: what waits for the night must not begin
+        supervisor.start()
+        housekeeper.start()
+        return handlers, store, files
 
     def _open_store(self, bus: EventBus) -> JobStore:
         """Open the queue and take back the jobs of a daemon that was killed."""
@@ -177,6 +181,13 @@ class Server:
                 await socket.send_multipart([client, reply])
             await asyncio.sleep(0)
 
+    async def _end_with_home(self) -> None:
+        """End the daemon when its folders were deleted: nobody could find it there any more."""
+        while self._lock.is_ours:
+            await asyncio.sleep(HOME_CHECK_S)
+        log.error("The folder %s was deleted; the daemon ends.", self._paths.data)
+        self._stopping.set()
+
     def _stop_on_signals(self) -> None:
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
@@ -189,10 +200,8 @@ class Server:
                 loop.add_signal_handler(number, self._stopping.set)
 
 
-def _endpoint_of(
-    requests: zmq.asyncio.Socket, control: zmq.asyncio.Socket, events: zmq.asyncio.Socket
-) -> Endpoint:
-    addresses = [str(socket.get_string(zmq.LAST_ENDPOINT)) for socket in (requests, control, events)]
+def _endpoint_of(sockets: list[zmq.asyncio.Socket]) -> Endpoint:
+    addresses = [str(socket.get_string(zmq.LAST_ENDPOINT)) for socket in sockets]
     return Endpoint(
         requests=addresses[0],
         control=addresses[1],

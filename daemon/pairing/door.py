@@ -23,7 +23,6 @@ class PairedDoor:
         self,
         sockets: list[zmq.asyncio.Socket],
         clients: PairedClients,
-        *,
         handlers: PairedHandlers,
         answers: Answers,
         events: PairedEvents,

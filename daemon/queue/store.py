@@ -15,6 +15,7 @@ from typing import Any
 
 from daemon.protocol.errors import ErrorInfo, InternalError, RequestError
 from daemon.protocol.jobs import FINAL_STATES, TRANSITIONS, Job, JobSpec, JobState, Take
+from daemon.queue.history import HistoryJournal
 from daemon.queue.journal import SEQ_LEAP, StaleAttemptError
 from daemon.queue.nights import NightJournal
 from daemon.queue.order import LISTING, NEXT, NEXT_AT_REST, NO_DEADLINE, place_before
@@ -54,7 +55,7 @@ class Claim:
     spec: JobSpec
 
 
-class JobStore(NightJournal, TimingJournal):
+class JobStore(NightJournal, TimingJournal, HistoryJournal):
     """The queue of one daemon."""
 
     # Jobs come and change.

@@ -13,7 +13,7 @@ from daemon.config import RemoteConfig
 from daemon.pairing.clients import PairedClient
 from daemon.paths import Paths
 from daemon.protocol.errors import RequestError
-from daemon.protocol.jobs import GENERATE_PATHS, JobSpec, JobState, ProbeSpec
+from daemon.protocol.jobs import GENERATE_PATHS, Job, JobSpec, JobState, ProbeSpec
 from daemon.protocol.messages import Request
 from daemon.protocol.transfer_messages import (
     ListFiles,
@@ -57,6 +57,10 @@ class FileService:
             self._needed = needed_files(store)
         work = self._work(client, request, store)
         return asyncio.get_running_loop().run_in_executor(None, work)
+
+    def own_takes(self, job: Job) -> list[Path]:
+        """Return what a job made in a machine's folder here; folders that were opened to it are not ours."""
+        return [file for file in outbox.files_of(job) if file.is_relative_to(self._folder)]
 
     def clean(self, clients: Iterable[PairedClient], needed: frozenset[Path]) -> None:
         """Delete media that nobody needs any more, of machines that were let go at once. For any thread."""
