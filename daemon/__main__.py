@@ -39,7 +39,7 @@ def main() -> int:
         lock = Lock(paths.lock_file)
         lock.acquire()
         start_log(paths.server_log, config.log.level)
-        server = Server(paths, config)
+        server = Server(paths, config, lock)
         run_loop(server, detached=detached)
     except DubwrightError as error:
         logging.getLogger(__name__).error("Not started: %s", error)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import zmq
 
-from daemon.connection import Keys, secure_client
+from daemon.connection import ClientKeys, secure_client
 from daemon.protocol.errors import MachineError
 
 REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -20,6 +20,9 @@ GONE = (
     | zmq.EVENT_DISCONNECTED
     | zmq.EVENT_CONNECT_RETRIED
 )
+HEARTBEAT_MS = 5_000
+"""A machine that vanished without a word is noticed after twice as long."""
+
 _MONITOR_EVENT = struct.Struct("=hi")  # event, value; libzmq zmq_socket_monitor(3)
 
 
@@ -31,12 +34,14 @@ class Channel:
     """One socket to one address. Safe to use from several threads: each exchange is whole."""
 
     def __init__(
-        self, context: "zmq.Context[zmq.Socket[bytes]]", kind: int, address: str, keys: Keys
+        self, context: "zmq.Context[zmq.Socket[bytes]]", kind: int, address: str, keys: ClientKeys
     ) -> None:
         self._lock = threading.Lock()
         self._socket = context.socket(kind)
         self._socket.linger = 0
         self._socket.rcvhwm = 100_000 if kind == zmq.SUB else 1_000
+        self._socket.ipv6 = "[" in address
+        self._socket.heartbeat_ivl, self._socket.heartbeat_timeout = HEARTBEAT_MS, 2 * HEARTBEAT_MS
         secure_client(self._socket, keys)
         self._monitor = self._socket.get_monitor_socket(REFUSED | GONE)
         self._poller = zmq.Poller()

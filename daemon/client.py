@@ -10,9 +10,11 @@ which the daemon carries out once. A daemon that was killed is started again and
 was stopped stays stopped.
 """
 
+import logging
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -23,6 +25,7 @@ import daemon
 from daemon.channel import Channel, ChannelClosedError
 from daemon.connection import Endpoint, load_keys
 from daemon.launch import find_daemon, has_crashed, start_daemon, wait_until_stopped
+from daemon.pairing.hosts import Host, chosen_host
 from daemon.paths import Paths, find_paths
 from daemon.protocol import messages
 from daemon.protocol.codec import (
@@ -34,8 +37,9 @@ from daemon.protocol.codec import (
     new_id,
     read_parent,
 )
-from daemon.protocol.errors import ErrorInfo, MachineError, RequestError, error_from_info
+from daemon.protocol.errors import DubwrightError, ErrorInfo, MachineError, RequestError, error_from_info
 from daemon.protocol.events import Event, JobChanged, Subscribed, job_topic
+from daemon.protocol.job_messages import LogEntry
 from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, Take
 from daemon.protocol.messages import (
     OLDEST_VERSION,
@@ -47,6 +51,7 @@ from daemon.protocol.messages import (
 )
 from daemon.protocol.night import ScheduleSettings
 from daemon.subscription import Subscription
+from daemon.transfer.carrier import Carrier, Transfer, with_body
 
 TRIES = 3
 TRY_TIMEOUT_S = 5.0
@@ -55,14 +60,27 @@ TRY_PAUSE_S = 0.1
 QUIET_S = 1.0
 """After this long without an event a watcher asks for the job, in case events were lost."""
 
+FILE_TIMEOUT_S = 120.0
+"""For a message about files: what broke off is hashed anew when it goes on."""
+
+log = logging.getLogger(__name__)
+
+SocketName = Literal["requests", "control", "events", "files"]
 Reply = TypeVar("Reply", bound=msgspec.Struct)
 
 
 class Client:
-    """A connection to this home's daemon. Safe to use from several threads."""
+    """A connection to this home's daemon, or to one on another machine. Safe to use from several threads.
 
-    def __init__(self, paths: Paths, *, name: str, start: bool) -> None:
+    `host` is the other machine, and None for this one. Jobs then take paths of this machine, and takes come
+    with such: media go there and takes come here (daemon/transfer), which `on_transfer` is told of.
+    """
+
+    def __init__(self, paths: Paths, *, name: str, start: bool, host: Host | None = None) -> None:
         self.paths = paths
+        self.host = host
+        self._carrier = None if host is None else Carrier(host, paths, self._ask_files)
+        self._carrying = threading.RLock()
         self.daemon: messages.HelloReply | None = None
         self._name = name
         self._start = start
@@ -71,13 +89,25 @@ class Client:
         self._channels: dict[str, Channel] = {}
 
     @classmethod
-    def connect(cls, *, start: bool = True, name: str = "python", paths: Paths | None = None) -> Self:
-        """Connect to the daemon, starting it first if need be.
+    def connect(
+        cls,
+        *,
+        start: bool = True,
+        name: str = "python",
+        paths: Paths | None = None,
+        on: str | None = None,
+        on_transfer: Callable[[Transfer], None] | None = None,
+    ) -> Self:
+        """Connect to the daemon, starting that of this home first if need be.
 
-        Raises MachineError `daemon.unreachable`, `daemon.refused`; RequestError `protocol.version`; with
-        `start`, whatever kept the daemon from starting.
+        `on` names a daemon on another machine, or `local`; otherwise DUBWRIGHT_DAEMON or the settings do.
+        Raises MachineError `daemon.unreachable`, `daemon.refused`; RequestError `protocol.version`,
+        `pair.not_found`; with `start`, whatever kept the daemon from starting.
         """
-        client = cls(paths or find_paths(), name=name, start=start)
+        where = paths or find_paths()
+        client = cls(where, name=name, start=start, host=chosen_host(where, on))
+        if client._carrier is not None and on_transfer is not None:
+            client._carrier.on_transfer = on_transfer
         try:
             client.hello()
         except BaseException:
@@ -89,6 +119,8 @@ class Client:
         """Disconnect; the daemon goes on."""
         self._hang_up()
         self._context.destroy(linger=0)
+        if self._carrier is not None:
+            self._carrier.close()
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +141,8 @@ class Client:
             features=list(features),
         )
         self.daemon = self._ask(request, messages.HelloReply)
+        if self._carrier is not None:
+            self._carrier.folder = self.daemon.folder or ""
         return self.daemon
 
     def submit(
@@ -187,13 +221,19 @@ class Client:
         request = messages.ReorderJob(job_id=job_id, priority=priority, before=before, deadline=deadline)
         return self._ask(request, messages.JobReply).job
 
-    def job_log(self, job_id: str) -> list[messages.LogEntry]:
+    def job_log(self, job_id: str) -> list[LogEntry]:
         """Return what happened to a job, oldest first."""
         return self._ask(messages.JobLog(job_id=job_id), messages.JobLogReply).entries
 
     def takes(self, job_id: str | None = None) -> list[Take]:
         """Return the takes of a job, or all, oldest first."""
         return self._ask(messages.ListTakes(job_id=job_id), messages.ListTakesReply).takes
+
+    def fetch(self, takes: Iterable[Take]) -> None:
+        """Have the files of takes here, where their daemon is on another machine. Raises DubwrightError."""
+        absent = (take for take in takes if not Path(take.path).exists()) if self._carrier else ()
+        for job_id in {take.take_id.rpartition("-")[0] for take in absent}:
+            self.job(job_id)  # what a finished job made comes with it
 
     def set_verdict(self, take_id: str, verdict: Literal["none", "accepted", "rejected"]) -> Take:
         """Accept or reject a take, or take that back."""
@@ -235,8 +275,11 @@ class Client:
         """Send a request of any type with a plain body and return the plain reply, be it an error."""
         message_id = new_id()
         kind = REQUESTS.get(name)
+        if isinstance(body, dict) and "spec" in body:
+            body = {**body, "spec": self._sent(body["spec"])}
         data = encode_raw_request(name, body, message_id=message_id)
-        return decode_raw(self._exchange(data, message_id, is_control=kind is not None and kind.is_control))
+        socket = "control" if kind is not None and kind.is_control else "requests"
+        return decode_raw(self._arrived(self._exchange(data, message_id, socket)))
 
     # Events.
 
@@ -259,21 +302,53 @@ class Client:
 
     def subscribe(self, *topics: str) -> Subscription:
         """Return the events of some topics, as they come."""
-        return Subscription(lambda: self._open(zmq.SUB, "events"), topics)
+        if self.host is not None:  # the daemon tells each machine of its own jobs alone
+            topics = tuple(f"{self.host.client_public}/{topic}" for topic in topics)
+        return Subscription(lambda: self._open(zmq.SUB, "events"), topics, self._overheard)
 
     # Underneath.
 
     def _ask(self, request: Request, reply_type: type[Reply]) -> Reply:
         message_id = new_id()
+        if isinstance(request, messages.SubmitJob | messages.EstimateJob):
+            request = msgspec.structs.replace(request, spec=self._sent(request.spec))
         data = encode_request(request, message_id=message_id)
         is_control = REQUESTS[REQUEST_NAMES[type(request)]].is_control
-        reply = decode_reply(self._exchange(data, message_id, is_control=is_control))
-        if isinstance(reply.body, ErrorInfo):
-            raise error_from_info(reply.body)
-        assert isinstance(reply.body, reply_type), f"{reply.type} is not the reply to {request}"
-        return reply.body
+        reply = self._exchange(data, message_id, "control" if is_control else "requests")
+        return _body_of(self._arrived(reply), reply_type)
 
-    def _exchange(self, data: bytes, message_id: str, *, is_control: bool) -> bytes:
+    def _ask_files(self, request: Request, reply_type: type[Reply]) -> Reply:
+        """Ask about files, in the words of the daemon's machine."""
+        message_id = new_id()
+        data = encode_request(request, message_id=message_id)
+        return _body_of(self._exchange(data, message_id, "files", timeout_s=FILE_TIMEOUT_S), reply_type)
+
+    def _sent(self, spec: Any) -> Any:
+        """Return a job as the daemon's machine can run it."""
+        if self._carrier is None:
+            return spec
+        with self._carrying:
+            return self._carrier.send_job(spec)
+
+    def _arrived(self, data: bytes) -> bytes:
+        """Return a message of the daemon in the paths of this machine, with its takes here."""
+        if self._carrier is None:
+            return data
+        with self._carrying:
+            return with_body(data, self._carrier.take_in)
+
+    def _overheard(self, data: bytes) -> bytes:
+        """Do that for an event; one whose takes cannot be fetched now is told all the same."""
+        try:
+            return self._arrived(data)
+        except DubwrightError as error:
+            log.warning("Not fetched: %s", error)
+            assert self._carrier is not None
+            return with_body(data, lambda _, body: self._carrier.translate(body))  # type: ignore[union-attr]
+
+    def _exchange(
+        self, data: bytes, message_id: str, socket: SocketName, *, timeout_s: float = TRY_TIMEOUT_S
+    ) -> bytes:
         if len(data) > MAX_REQUEST_BYTES:
             raise RequestError(
                 "protocol.too_large", f"The request has {len(data)} bytes; the limit is {MAX_REQUEST_BYTES}."
@@ -281,24 +356,32 @@ class Client:
         why = ""
         for attempt in range(TRIES):
             time.sleep(TRY_PAUSE_S * attempt)
-            channel = self._channel("control" if is_control else "requests")
+            channel = self._channel(socket)
             try:
                 return channel.exchange(
-                    data, lambda reply: read_parent(reply) == message_id, timeout_s=TRY_TIMEOUT_S
+                    data, lambda reply: read_parent(reply) == message_id, timeout_s=timeout_s
                 )
             except ChannelClosedError as error:
                 self._hang_up()
                 why = str(error)
-        raise MachineError("daemon.unreachable", f"The daemon does not answer: {why}.")
+        if self.host is None:
+            raise MachineError("daemon.unreachable", f"The daemon does not answer: {why}.")
+        raise MachineError(
+            "daemon.unreachable",
+            f"The daemon of {self.host.name} does not answer: {why}.",
+            hint=f"See that it runs there, and that {self.host.address} can be reached from here.",
+        )
 
-    def _channel(self, name: Literal["requests", "control"]) -> Channel:
+    def _channel(self, name: SocketName) -> Channel:
         with self._lock:
             if name not in self._channels:
                 self._channels[name] = self._open(zmq.DEALER, name)
             return self._channels[name]
 
-    def _open(self, kind: int, name: Literal["requests", "control", "events"]) -> Channel:
+    def _open(self, kind: int, name: SocketName) -> Channel:
         """Connect to where the daemon listens now, starting it if it should run."""
+        if self.host is not None:
+            return Channel(self._context, kind, getattr(self.host.endpoint, name), self.host.keys)
         endpoint = self._locate()
         keys = load_keys(self.paths.keys_file)
         if keys is None:
@@ -318,3 +401,12 @@ class Client:
             for channel in self._channels.values():
                 channel.close()
             self._channels.clear()
+
+
+def _body_of(data: bytes, reply_type: type[Reply]) -> Reply:
+    """Return the body of a reply, or raise the error that it is."""
+    reply = decode_reply(data)
+    if isinstance(reply.body, ErrorInfo):
+        raise error_from_info(reply.body)
+    assert isinstance(reply.body, reply_type), f"{reply.type} is not a {reply_type.__name__}"
+    return reply.body

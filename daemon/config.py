@@ -4,6 +4,14 @@
 host = "127.0.0.1"    # where the daemon listens; keep it on this machine unless you know why not
 port = 0              # 0: the system chooses free ports; else this one and the two after it
 
+[remote]
+listen = "192.168.1.20:47100"  # where paired machines reach this daemon, on four ports; otherwise nowhere
+upload_gb = 100       # that each of them may keep here, media and takes
+upload_days = 30      # media that no job needs are deleted so long after their last use
+
+[client]
+daemon = "render"     # the daemon that commands, app and editors use; otherwise the one on this machine
+
 [folders]
 takes = "/path"       # where takes go when a job names no folder
 models = "/path"      # where the models lie
@@ -17,6 +25,10 @@ draft_lora = "/path"  # a step-distilled LoRA, for drafts in four steps
 folders = ["/footage"]  # every path of a job must lie in one of these; otherwise any folder of yours will do
 worker_memory_gb = 48   # a worker that takes more is ended; otherwise 0.9 of this machine's memory
 waiting_jobs = 100000   # that may be on the queue
+
+[history]
+days = 365            # jobs that ended so long before the last one are forgotten; their takes stay on disk
+jobs = 20000          # more are forgotten, the oldest first, unless a take of theirs is undecided
 
 [provenance]
 enabled = true        # every take carries a signed C2PA manifest; false is noted in the take's sidecar
@@ -57,6 +69,22 @@ class ServerConfig:
 
 
 @dataclass(frozen=True)
+class RemoteConfig:
+    """Where paired machines reach the daemon, and what they may leave there."""
+
+    listen: str | None = None
+    upload_gb: float = 100.0
+    upload_days: float = 30.0
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """Which daemon this machine's clients use; None: its own."""
+
+    daemon: str | None = None
+
+
+@dataclass(frozen=True)
 class FoldersConfig:
     """Folders that are elsewhere than usual; None: the usual one (daemon/paths.py)."""
 
@@ -80,6 +108,14 @@ class LimitsConfig:
     folders: list[str] = field(default_factory=list)
     worker_memory_gb: float | None = None
     waiting_jobs: int = 100_000
+
+
+@dataclass(frozen=True)
+class HistoryConfig:
+    """How long the queue remembers jobs that ended."""
+
+    days: float = 365.0
+    jobs: int = 20_000
 
 
 @dataclass(frozen=True)
@@ -114,9 +150,12 @@ class Config:
     """All settings."""
 
     server: ServerConfig = field(default_factory=ServerConfig)
+    remote: RemoteConfig = field(default_factory=RemoteConfig)
+    client: ClientConfig = field(default_factory=ClientConfig)
     folders: FoldersConfig = field(default_factory=FoldersConfig)
     wan: WanConfig = field(default_factory=WanConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
     provenance: ProvenanceConfig = field(default_factory=ProvenanceConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     log: LogConfig = field(default_factory=LogConfig)
@@ -165,6 +204,10 @@ def _check_values(config: Config, path: Path) -> None:
         raise RequestError(
             "config.invalid", f"{path}: `server.port` is {config.server.port}; it must be from 0 to 65533."
         )
+    if not (config.remote.upload_gb > 0 and config.remote.upload_days > 0):
+        raise RequestError(
+            "config.invalid", f"{path}: `remote.upload_gb` and `remote.upload_days` must be above 0."
+        )
     if config.wan.memory_gb is not None and not config.wan.memory_gb > 0:
         raise RequestError(
             "config.invalid", f"{path}: `wan.memory_gb` is {config.wan.memory_gb}; it must be above 0."
@@ -173,6 +216,10 @@ def _check_values(config: Config, path: Path) -> None:
         raise RequestError(
             "config.invalid",
             f"{path}: `report.webhook` is {config.report.webhook!r}; it must be a web address.",
+        )
+    if not (config.history.days > 0 and config.history.jobs >= 0):
+        raise RequestError(
+            "config.invalid", f"{path}: `history.days` must be above 0, and `history.jobs` 0 or more."
         )
     memory_gb = config.limits.worker_memory_gb
     if (memory_gb is not None and not memory_gb > 0) or config.limits.waiting_jobs < 1:

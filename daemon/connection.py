@@ -24,18 +24,26 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+HOME, PAIRED = "home", "paired"
+"""ZAP domains: sockets for this home's clients know its one key, those for paired machines only theirs."""
+
 LOCK_TRIES = 5
 LOCK_PAUSE_S = 0.02
 _LOCK_BYTE = 1 << 30  # far behind the text, because Windows keeps others from reading a locked byte
 
 
-class Keys(msgspec.Struct, frozen=True, kw_only=True):
-    """CURVE key pairs in Z85, as libzmq writes them."""
+class ClientKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client needs to speak with one daemon: CURVE keys in Z85, as libzmq writes them."""
 
     server_public: str
-    server_secret: str
     client_public: str
     client_secret: str
+
+
+class Keys(ClientKeys, frozen=True, kw_only=True):
+    """What a daemon keeps: its own key pair, and that of its home's clients."""
+
+    server_secret: str
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +52,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     requests: str
     control: str
     events: str
+    files: str = ""  # for paired machines alone
     server_pid: int
     server_version: str
     protocol: int
@@ -80,6 +89,16 @@ class Lock:
         file.write(f"{os.getpid()}\n")
         file.flush()
         self._file = file
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the file that we hold is still the one at its place; not when the home was deleted."""
+        try:
+            return self._file is not None and os.path.samestat(
+                os.fstat(self._file.fileno()), self._path.stat()
+            )
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Give the lock back. The file stays: removing it would let two daemons lock two files."""
@@ -180,22 +199,23 @@ def write_private(path: Path, data: bytes) -> None:
         raise MachineError(code, f"{path} cannot be written: {error.strerror}.") from error
 
 
-def secure_server(socket: "zmq.Socket[Any]", keys: Keys) -> None:
-    """Make a socket speak CURVE as the server, to clients that the ZAP handler lets in."""
+def secure_server(socket: "zmq.Socket[Any]", keys: Keys, *, domain: str = HOME) -> None:
+    """Make a socket speak CURVE as the server, to clients that the ZAP handler lets into `domain`."""
+    socket.zap_domain = domain.encode()
     socket.curve_server = True
     socket.curve_secretkey = keys.server_secret.encode()
     socket.curve_publickey = keys.server_public.encode()
 
 
-def secure_client(socket: "zmq.Socket[bytes]", keys: Keys) -> None:
-    """Make a socket speak CURVE as a client of this home's daemon."""
+def secure_client(socket: "zmq.Socket[bytes]", keys: ClientKeys) -> None:
+    """Make a socket speak CURVE as a client of one daemon."""
     socket.curve_serverkey = keys.server_public.encode()
     socket.curve_secretkey = keys.client_secret.encode()
     socket.curve_publickey = keys.client_public.encode()
 
 
 class KnownClients:
-    """What the ZAP handler asks: only this home's client key is known."""
+    """What the ZAP handler asks: this home's client key is the only one known at its sockets."""
 
     def __init__(self, keys: Keys) -> None:
         self._known = {keys.client_public.encode()}

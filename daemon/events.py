@@ -7,6 +7,7 @@ so events of a job carry its `seq`: a client that was away asks for the job, and
 import zmq
 import zmq.asyncio
 
+from daemon.pairing.events import PairedEvents
 from daemon.protocol.codec import encode_event
 from daemon.protocol.events import Event, Subscribed, event_topic
 
@@ -19,10 +20,13 @@ class EventBus:
 
     def __init__(self, socket: zmq.asyncio.Socket) -> None:
         self._socket = socket
+        self.paired: PairedEvents | None = None
 
     def publish(self, event: Event, seq: int = 0) -> None:
         """Tell everyone who listens. Never waits."""
         self._send(event_topic(event).encode(), event, seq)
+        if self.paired is not None:
+            self.paired.publish(event, seq)
 
     async def greet_subscribers(self) -> None:
         """Answer each subscription with `subscribed` on its own topic, until cancelled.

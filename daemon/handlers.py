@@ -20,7 +20,14 @@ from daemon.protocol import messages
 from daemon.protocol.codec import version_error
 from daemon.protocol.errors import ErrorInfo, MachineError, RequestError
 from daemon.protocol.jobs import GENERATE_PATHS, GenerateSpec, Job, JobSpec, JobState, ProbeSpec
-from daemon.protocol.messages import FEATURES, OLDEST_VERSION, PROTOCOL_VERSION, REQUEST_NAMES, JobReply
+from daemon.protocol.messages import (
+    FEATURES,
+    OLDEST_VERSION,
+    PROTOCOL_VERSION,
+    REQUEST_NAMES,
+    REQUESTS,
+    JobReply,
+)
 from daemon.protocol.reading import spec_from_builtins
 from daemon.queue.eta import cost_name
 from daemon.queue.store import JobStore
@@ -45,6 +52,7 @@ class Handlers:
         limits: LimitsConfig,
         endpoint: str,
         stop: Callable[[], None],
+        problems: Collection[ErrorInfo] = (),
     ) -> None:
         self._store = store
         self._supervisor = supervisor
@@ -54,9 +62,14 @@ class Handlers:
         self._endpoint = endpoint
         self._stop = stop
         self._started = time.monotonic()
+        self._start_problems = list(problems)
 
     def answer(self, request: messages.Request) -> msgspec.Struct:
         """Carry out a request and return the reply's body. Raises DubwrightError."""
+        if REQUESTS[REQUEST_NAMES[type(request)]].is_file:
+            raise RequestError(
+                "pair.forbidden", "Files are carried for paired machines alone.", hint="Name paths."
+            )
         return getattr(self, REQUEST_NAMES[type(request)])(request)
 
     def hello(self, request: messages.Hello) -> messages.HelloReply:
@@ -73,10 +86,14 @@ class Handlers:
             server_pid=os.getpid(),
         )
 
-    def submit_job(self, request: messages.SubmitJob) -> messages.SubmitJobReply:
-        """Check the spec and put it on the queue. Raises RequestError `job.*`, `range.empty`."""
+    def submit_job(self, request: messages.SubmitJob, *, client: str = "") -> messages.SubmitJobReply:
+        """Check the spec and put it on the queue, for a paired machine or this home.
+
+        Raises RequestError `job.*`, `range.empty`, `path.forbidden`, `queue.full`.
+        """
         spec = spec_from_builtins(request.spec)
-        check_paths(spec, [*self._limits.folders, str(self._paths.takes)] if self._limits.folders else [])
+        own = [str(self._paths.takes), str(self._paths.paired)]
+        check_paths(spec, [*self._limits.folders, *own] if self._limits.folders else [])
         if self._store.is_full(self._limits.waiting_jobs):
             limit = self._limits.waiting_jobs
             raise RequestError("queue.full", f"{limit} jobs wait; the settings allow no more.")
@@ -88,6 +105,7 @@ class Handlers:
             hold=request.hold,
             tonight=request.tonight,
             deadline=request.deadline,
+            client=client,
         )
         if is_new:
             self._keeper.look()
@@ -236,7 +254,7 @@ class Handlers:
     def _problems(self) -> list[ErrorInfo]:
         broken = self._store.broken
         if broken is None:
-            return []
+            return self._start_problems
         then = "and a new one was begun"
         if broken.restored_at is not None:
             made = datetime.fromtimestamp(broken.restored_at).astimezone().strftime("%Y-%m-%d %H:%M")
@@ -245,7 +263,7 @@ class Handlers:
             f"The queue could not be read; it was set aside as {broken.aside}, {then}, with "
             f"{broken.salvaged} newer jobs that could still be read. Takes on disk were not touched."
         )
-        return [MachineError("daemon.queue_broken", message).to_info()]
+        return [MachineError("daemon.queue_broken", message).to_info(), *self._start_problems]
 
     def _unless_there(self, job_id: str, to: JobState, move: Callable[[str], Job]) -> JobReply:
         """Move a job; one that is there already stays, so that a repeated request does no harm."""
@@ -271,11 +289,11 @@ def check_paths(spec: JobSpec, folders: Collection[str] = ()) -> None:
     if isinstance(spec, GenerateSpec):
         given += [("lora", path) for path in spec.lora]
     for name, path in given:
-        if path is None:
+        if path is None or (name in MODEL_FIELDS and is_task(path)):
             continue
         if "\0" in path:
             raise RequestError("job.invalid", f"`{name}` holds a NUL character, which no path can.")
-        if not os.path.isabs(path) and not (name in MODEL_FIELDS and is_task(path)):
+        if not os.path.isabs(path):
             raise RequestError("job.invalid", f"`{name}` is {path!r}; it must be an absolute path.")
         if folders and not _lies_in(path, folders):
             raise RequestError("path.forbidden", f"`{name}` is {path!r}, which lies in no allowed folder.")

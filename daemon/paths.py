@@ -38,6 +38,26 @@ class Paths:
         return self.config / "keys.json"
 
     @property
+    def paired_file(self) -> Path:
+        """Return the list of machines that may use this daemon from afar; it need not exist."""
+        return self.config / "paired.json"
+
+    @property
+    def hosts(self) -> Path:
+        """Return the folder of what is known of daemons on other machines, a file a daemon."""
+        return self.config / "hosts"
+
+    @property
+    def paired(self) -> Path:
+        """Return the folder of paired machines' media and takes, one folder a machine."""
+        return self.data / "paired"
+
+    @property
+    def fetched(self) -> Path:
+        """Return the folder of what is known of files that went to other machines or came from there."""
+        return self.data / "fetched"
+
+    @property
     def schedule_file(self) -> Path:
         """Return the schedule of the night (JSON); it need not exist."""
         return self.config / "schedule.json"

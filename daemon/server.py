@@ -7,71 +7,55 @@ answers within half a second of its start, and no broken file can take it down.
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import os
 import signal
 import sys
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 import zmq
 import zmq.asyncio
-from zmq.auth.asyncio import AsyncioAuthenticator
 
 import daemon
+from daemon.answers import Answers
 from daemon.config import Config
-from daemon.connection import (
-    Endpoint,
-    Keys,
-    KnownClients,
-    load_or_make_keys,
-    secure_server,
-    write_endpoint,
-)
+from daemon.connection import HOME, PAIRED, Endpoint, Keys, Lock, load_or_make_keys, write_endpoint
 from daemon.events import EventBus
 from daemon.handlers import Handlers
+from daemon.housekeeping import Housekeeper
+from daemon.pairing.clients import PairedClients
+from daemon.pairing.door import PairedDoor
+from daemon.pairing.events import PairedEvents
+from daemon.pairing.hosts import socket_addresses
+from daemon.pairing.rights import PairedHandlers
 from daemon.paths import Paths
-from daemon.protocol.codec import (
-    MAX_FRAME_BYTES,
-    decode_envelope,
-    decode_request,
-    encode_error,
-    encode_reply,
-    read_id,
-)
-from daemon.protocol.errors import DubwrightError, InternalError, MachineError, RequestError
+from daemon.protocol.errors import DubwrightError
 from daemon.protocol.events import DaemonStopping
-from daemon.protocol.messages import PROTOCOL_VERSION, REQUESTS
+from daemon.protocol.messages import PROTOCOL_VERSION
 from daemon.queue.copier import Copier
 from daemon.queue.store import JobStore
 from daemon.schedule.keeper import Keeper
+from daemon.sockets import HOME_KINDS, PAIRED_KINDS, bound, listening
+from daemon.transfer.service import FileService
 from daemon.worker.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
-WAITING_MESSAGES = 256
-"""How many messages a socket holds for us or for one client."""
-
-HANDSHAKE_MS = 5_000
-"""A connection that has not proved its key by then is closed."""
-
-LINGER_MS = 500
-"""How long the last replies and events may take to leave when the daemon ends."""
-
-REMEMBERED_REPLIES = 512
-"""How many of the last replies are kept, so that a repeated request is answered and not carried out again."""
+HOME_CHECK_S = 2.0
 
 
 class Server:
     """One daemon, from its sockets to its workers. The caller holds the lock."""
 
-    def __init__(self, paths: Paths, config: Config) -> None:
+    def __init__(self, paths: Paths, config: Config, lock: Lock) -> None:
         self._paths = paths
+        self._lock = lock
         self._config = config
         self._stopping = asyncio.Event()
         self._is_broken = False
-        self._replies: OrderedDict[tuple[str, bytes], bytes] = OrderedDict()
+        self._problems: list[DubwrightError] = []
+        self._paired = PairedClients(paths.paired_file)
 
     async def run(self, ready: Callable[[Endpoint], None]) -> None:
         """Serve until told to stop; call `ready` when the first request can be answered.
@@ -80,50 +64,63 @@ class Server:
         """
         self._paths.endpoint_file.unlink(missing_ok=True)  # of a daemon that was killed
         keys = load_or_make_keys(self._paths.keys_file)
-        with self._sockets(keys) as (requests, control, events), contextlib.ExitStack() as at_end:
-            bus = EventBus(events)
-            store = self._open_store(bus)
-            at_end.callback(store.close)
-            supervisor = Supervisor(
-                store,
-                bus.publish,
-                asyncio.get_running_loop(),
-                paths=self._paths,
-                memory_gb=self._config.limits.worker_memory_gb,
-            )
-            at_end.callback(supervisor.stop)
-            keeper = Keeper(
-                store,
-                supervisor,
-                bus.publish,
-                asyncio.get_running_loop(),
-                paths=self._paths,
-                report=self._config.report,
-            )
-            at_end.callback(keeper.stop)
-            endpoint = _endpoint_of(requests, control, events)
-            handlers = Handlers(
-                store,
-                supervisor,
-                keeper,
-                paths=self._paths,
-                limits=self._config.limits,
-                endpoint=endpoint.requests,
-                stop=self._stopping.set,
-            )
+        with listening(keys, self._paired) as context, contextlib.ExitStack() as at_end:
+            sockets = at_end.enter_context(bound(context, keys, HOME, HOME_KINDS, self._home_addresses()))
+            paired_sockets = self._listen_for_paired(context, keys, at_end)
+            bus = EventBus(sockets[2])
+            endpoint = _endpoint_of(sockets)
+            handlers, store, files = self._begin(bus, endpoint, at_end)
             write_endpoint(self._paths.endpoint_file, endpoint)
             at_end.callback(self._forget_endpoint)
             self._stop_on_signals()
-            copier = Copier(self._paths.queue_file, asyncio.get_running_loop(), on_broken=self._give_up)
-            copier.start()
-            at_end.callback(copier.stop)
-            keeper.start()  # first: what waits for the night must not begin
-            supervisor.start()
             ready(endpoint)
             log.info("Ready, process %d, on %s.", os.getpid(), endpoint.requests)
-            await self._serve(handlers, bus, (requests, control))
+            answers = Answers(self._give_up)
+            tasks = [self._answer_all(socket, handlers, answers) for socket in sockets[:2]]
+            tasks += [bus.greet_subscribers(), self._end_with_home()]
+            if paired_sockets:
+                bus.paired = PairedEvents(paired_sockets[2], self._paired, store.client_of)
+                rights = PairedHandlers(handlers, store, files)
+                door = PairedDoor(paired_sockets, self._paired, rights, answers, bus.paired)
+                tasks += door.tasks()
+            await self._serve(tasks)
             log.info("Stopping.")
             bus.publish(DaemonStopping(server_pid=os.getpid()))
+
+    def _begin(
+        self, bus: EventBus, endpoint: Endpoint, at_end: contextlib.ExitStack
+    ) -> tuple[Handlers, JobStore, FileService]:
+        """Open the queue and start all that works on it, each to be stopped before what it needs."""
+        loop, paths, config = asyncio.get_running_loop(), self._paths, self._config
+        store = self._open_store(bus)
+        at_end.callback(store.close)
+        memory_gb = config.limits.worker_memory_gb
+        supervisor = Supervisor(store, bus.publish, loop, paths=paths, memory_gb=memory_gb)
+        at_end.callback(supervisor.stop)
+        keeper = Keeper(store, supervisor, bus.publish, loop, paths=paths, report=config.report)
+        at_end.callback(keeper.stop)
+        files = FileService(paths, config.remote)
+        housekeeper = Housekeeper(
+            store, files, self._paired, loop, history=config.history, drop_folder=supervisor.drop_folder
+        )
+        at_end.callback(housekeeper.stop)
+        copier = Copier(paths.queue_file, loop, on_broken=self._give_up)
+        at_end.callback(copier.stop)
+        handlers = Handlers(
+            store,
+            supervisor,
+            keeper,
+            paths=paths,
+            limits=config.limits,
+            endpoint=endpoint.requests,
+            stop=self._stopping.set,
+            problems=[problem.to_info() for problem in self._problems],
+        )
+        copier.start()
+        keeper.start()  # first: what waits for the night must not begin
+        supervisor.start()
+        housekeeper.start()
+        return handlers, store, files
 
     def _open_store(self, bus: EventBus) -> JobStore:
         """Open the queue and take back the jobs of a daemon that was killed."""
@@ -145,95 +142,51 @@ class Server:
         if not self._is_broken:  # else we are to seem killed, so that clients start another daemon
             self._paths.endpoint_file.unlink(missing_ok=True)
 
-    async def _serve(
-        self, handlers: Handlers, bus: EventBus, sockets: tuple[zmq.asyncio.Socket, ...]
-    ) -> None:
+    def _home_addresses(self) -> list[str]:
+        host, port = self._config.server.host, self._config.server.port
+        return [f"tcp://{host}:{port + step if port else '*'}" for step in range(len(HOME_KINDS))]
+
+    def _listen_for_paired(
+        self, context: zmq.asyncio.Context, keys: Keys, at_end: contextlib.ExitStack
+    ) -> list[zmq.asyncio.Socket]:
+        """Bind the sockets for paired machines; none without the setting, or when it cannot be.
+
+        A network that is away must not keep this machine's own clients out.
+        """
+        listen = self._config.remote.listen
+        if listen is None:
+            return []
+        try:
+            addresses = socket_addresses(listen)
+            return at_end.enter_context(bound(context, keys, PAIRED, PAIRED_KINDS, addresses))
+        except DubwrightError as error:
+            log.error("Paired machines cannot reach this daemon: %s", error)
+            self._problems.append(error)
+            return []
+
+    async def _serve(self, coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
         """Answer requests until the daemon is told to stop."""
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(self._answer_all(socket, handlers)) for socket in sockets]
-            running.append(tasks.create_task(bus.greet_subscribers()))
+            running = [tasks.create_task(coroutine) for coroutine in coroutines]
             await self._stopping.wait()
             for task in running:
                 task.cancel()
 
-    async def _answer_all(self, socket: zmq.asyncio.Socket, handlers: Handlers) -> None:
+    async def _answer_all(self, socket: zmq.asyncio.Socket, handlers: Handlers, answers: Answers) -> None:
         """Answer what comes in on a socket, one message a turn of the loop, so that no socket starves."""
         while True:
             client, *frames = await socket.recv_multipart()
-            reply = self._answer(frames, handlers)
+            reply = await answers.reply(frames, handlers.answer)
             with contextlib.suppress(zmq.ZMQError):  # the client is gone
                 await socket.send_multipart([client, reply])
             await asyncio.sleep(0)
 
-    def _answer(self, frames: list[bytes], handlers: Handlers) -> bytes:
-        """Turn a message into its reply. Whatever the message is, there is one."""
-        if len(frames) != 1:
-            error = RequestError(
-                "protocol.malformed", f"The message has {len(frames)} frames instead of one."
-            )
-            return encode_error(error.to_info(), parent=None)
-        data = frames[0]
-        try:
-            envelope = decode_envelope(data)
-        except RequestError as error:
-            return encode_error(error.to_info(), parent=read_id(data))
-        seen = (envelope.id, hashlib.blake2b(data, digest_size=16).digest())
-        if seen in self._replies:
-            return self._replies[seen]
-        try:
-            reply = encode_reply(envelope.type, handlers.answer(decode_request(envelope)), parent=envelope.id)
-        except DubwrightError as error:
-            if error.code == "daemon.queue_broken":
-                self._give_up()
-            return encode_error(error.to_info(), parent=envelope.id)
-        except Exception as error:  # the rim: a slip of ours is an answer, not the end
-            log.exception("The request %.40s failed.", envelope.type)
-            slip = InternalError("internal", f"The request {envelope.type[:40]} failed: {error}.")
-            return encode_error(slip.to_info(), parent=envelope.id)
-        if not REQUESTS[envelope.type].only_reads:
-            self._remember(seen, reply)
-        return reply
-
-    def _remember(self, seen: tuple[str, bytes], reply: bytes) -> None:
-        self._replies[seen] = reply
-        if len(self._replies) > REMEMBERED_REPLIES:
-            self._replies.popitem(last=False)
-
-    @contextlib.contextmanager
-    def _sockets(
-        self, keys: Keys
-    ) -> Iterator[tuple[zmq.asyncio.Socket, zmq.asyncio.Socket, zmq.asyncio.Socket]]:
-        """Bind the three sockets, and the handler that lets only known clients in."""
-        context = zmq.asyncio.Context()
-        guard = AsyncioAuthenticator(context)
-        guard.start()
-        guard.configure_curve_callback(credentials_provider=KnownClients(keys))
-        sockets: list[zmq.asyncio.Socket] = []
-        try:
-            for offset, kind in enumerate((zmq.ROUTER, zmq.ROUTER, zmq.XPUB)):
-                socket = context.socket(kind)
-                sockets.append(socket)
-                _bound(socket)
-                secure_server(socket, keys)
-                self._bind(socket, offset)
-            yield sockets[0], sockets[1], sockets[2]
-        finally:
-            for socket in sockets:
-                socket.close(linger=LINGER_MS)
-            guard.stop()
-            context.term()
-
-    def _bind(self, socket: zmq.asyncio.Socket, offset: int) -> None:
-        host, port = self._config.server.host, self._config.server.port
-        address = f"tcp://{host}:{port + offset if port else '*'}"
-        try:
-            socket.bind(address)
-        except zmq.ZMQError as error:
-            raise MachineError(
-                "daemon.unreachable",
-                f"The daemon cannot listen on {address}: {error.strerror}.",
-                hint="Correct `server.host` and `server.port` in the settings.",
-            ) from error
+    async def _end_with_home(self) -> None:
+        """End the daemon when its folders were deleted: nobody could find it there any more."""
+        while self._lock.is_ours:
+            await asyncio.sleep(HOME_CHECK_S)
+        log.error("The folder %s was deleted; the daemon ends.", self._paths.data)
+        self._stopping.set()
 
     def _stop_on_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -247,21 +200,8 @@ class Server:
                 loop.add_signal_handler(number, self._stopping.set)
 
 
-def _bound(socket: zmq.asyncio.Socket) -> None:
-    """Set the limits that keep a flood from filling the memory."""
-    socket.maxmsgsize = MAX_FRAME_BYTES
-    socket.rcvhwm = WAITING_MESSAGES
-    socket.sndhwm = 4 * WAITING_MESSAGES
-    socket.handshake_ivl = HANDSHAKE_MS
-    socket.heartbeat_ivl = 10_000  # notices clients that vanished without closing
-    if socket.type == zmq.XPUB:
-        socket.xpub_verbose = True  # tell us of each subscription, also of a topic that has one
-
-
-def _endpoint_of(
-    requests: zmq.asyncio.Socket, control: zmq.asyncio.Socket, events: zmq.asyncio.Socket
-) -> Endpoint:
-    addresses = [str(socket.get_string(zmq.LAST_ENDPOINT)) for socket in (requests, control, events)]
+def _endpoint_of(sockets: list[zmq.asyncio.Socket]) -> Endpoint:
+    addresses = [str(socket.get_string(zmq.LAST_ENDPOINT)) for socket in sockets]
     return Endpoint(
         requests=addresses[0],
         control=addresses[1],

@@ -15,8 +15,12 @@ class Subscription:
     Whoever sees `subscribed` may have missed events before it, and none after it.
     """
 
-    def __init__(self, connect: Callable[[], Channel], topics: tuple[str, ...]) -> None:
+    def __init__(
+        self, connect: Callable[[], Channel], topics: tuple[str, ...], read: Callable[[bytes], bytes]
+    ) -> None:
+        """`read` turns a message into one that is meant for this machine."""
         self._connect = connect
+        self._read = read
         self._topics = topics
         self._channel: Channel | None = None
 
@@ -34,7 +38,7 @@ class Subscription:
         except ChannelClosedError:
             self.close()
             return None
-        return None if data is None else decode_event(data)
+        return None if data is None else decode_event(self._read(data))
 
     def close(self) -> None:
         """Stop listening; safe to call twice."""

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from PySide6.QtCore import QObject, Signal
@@ -32,7 +33,7 @@ from daemon.protocol.events import (
     WorkerChanged,
     job_topic,
 )
-from daemon.protocol.jobs import FINAL_STATES, Job, JobState
+from daemon.protocol.jobs import FINAL_STATES, Job, JobState, Take
 from daemon.subscription import Subscription
 from gui.models.job_table import compare, list_jobs
 from gui.models.take_list import list_takes
@@ -223,6 +224,15 @@ class Link(QObject):
         self._move(LinkState.ONLINE, None)
         self.jobs_listed.emit(list_jobs(jobs))
         self.takes_listed.emit(list_takes(takes))
+        self._fetch(client, takes)
+
+    def _fetch(self, client: Client, takes: list[Take]) -> None:
+        """Have takes of a daemon on another machine here, and tell of those that were not."""
+        absent = [take for take in takes if not Path(take.path).exists()] if client.host else []
+        with contextlib.suppress(DubwrightError):
+            client.fetch(absent)
+            for take in absent:
+                self.take_changed.emit(take)
 
     def _list_active(self, client: Client) -> None:
         self._wants_active = False

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from daemon.cli.carried import CarriedDisplay
 from daemon.cli.follow import follow
 from daemon.cli.output import JsonOption, job_document, print_error, print_json, print_line, print_table
 from daemon.cli.specs import build_spec, position
@@ -24,7 +25,7 @@ def align(
 ) -> int:
     """Find where a reading of the same words lies under the shot's own sound, for --voice-at."""
     fields = {"source": source, "voice": voice, "in": position(in_), "out": position(out), "rate": rate}
-    with Client.connect(name="cli") as client:
+    with Client.connect(name="cli", on_transfer=CarriedDisplay()) as client:
         job = client.submit(build_spec("align", fields))
         if job.state not in FINAL_STATES:
             job = follow(client, job.job_id, quiet=as_json)

@@ -1,10 +1,13 @@
 """The command line as a whole: its commands, and what becomes of errors and of Ctrl-C."""
 
+import os
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
+import daemon
 from daemon.cli import (
     align,
     companion,
@@ -13,15 +16,24 @@ from daemon.cli import (
     jobs,
     models,
     night,
+    pair,
     redub,
     service,
     takes,
     timeline,
     wan,
 )
-from daemon.cli.output import is_json, print_error
+from daemon.cli.output import is_json, print_error, print_line
 from daemon.cli.status import ExitStatus
+from daemon.pairing.hosts import VARIABLE
 from daemon.protocol.errors import DubwrightError, ErrorInfo
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print_line(f"dubwright {daemon.__version__}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="dubwright",
@@ -44,16 +56,55 @@ COMMANDS = {
 }
 GROUPS = {
     "daemon": ("start", "stop", "status"),
+    "pair": ("invite", "join", "add", "list", "revoke", "leave", "map"),
     "models": ("list", "get", "import", "verify", "remove", "pack", "unpack"),
 }
 for name, command in COMMANDS.items():
     app.command(name)(command)
 app.add_typer(service.app, name="daemon")
 app.add_typer(models.app, name="models")
+app.add_typer(pair.app, name="pair")
+
+
+@app.callback()
+def choose_daemon(
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The daemon to use, of `dubwright pair list`; `local` is this one's."
+        ),
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version)] = False,
+) -> None:
+    """Re-dub dialogue: the same shot, the lips speaking a new voice."""
+    if on is not None:
+        os.environ[VARIABLE] = on
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit status."""
+    chosen_before = os.environ.get(VARIABLE)
+    try:
+        return _run(_with_choice_first(arguments))
+    finally:
+        if chosen_before is None:
+            os.environ.pop(VARIABLE, None)
+        else:
+            os.environ[VARIABLE] = chosen_before
+
+
+def _with_choice_first(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with `--on NAME` before the command, wherever it was typed."""
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    for at, word in enumerate(words[:end]):
+        if word == "--on" or word.startswith("--on="):
+            length = 2 if word == "--on" else 1
+            return [*words[at : at + length], *words[:at], *words[at + length :]]
+    return words
+
+
+def _run(arguments: Sequence[str]) -> int:
     as_json = is_json(arguments)
     is_bare = list(arguments) in ([], *([group] for group in GROUPS))  # a group alone shows its help
     try:

@@ -24,6 +24,7 @@ from daemon.client import Client
 from daemon.config import load_config
 from daemon.launch import find_daemon
 from daemon.models.store import Store
+from daemon.pairing.names import LOCAL
 from daemon.paths import Paths, find_paths
 from daemon.protocol.errors import DubwrightError
 from installer import face_models
@@ -134,7 +135,7 @@ def _daemon(paths: Paths) -> Iterator[Finding]:
             yield Finding("daemon", "ok", "not running; it starts on demand")
             yield _ports(paths)
             return
-        with Client.connect(start=False, name="cli", paths=paths) as client:
+        with Client.connect(start=False, name="cli", paths=paths, on=LOCAL) as client:
             found = client.status()
     except DubwrightError as error:
         yield Finding("daemon", "broken", error.message, error.hint)

@@ -5,6 +5,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from daemon.cli.carried import CarriedDisplay
 from daemon.cli.follow import follow
 from daemon.cli.moments import DeadlineOption, TonightOption, deadline_from
 from daemon.cli.output import (
@@ -222,7 +223,7 @@ def run_spec(
     deadline: float | None = None,
 ) -> int:
     """Submit, watch if asked to, and print what came of it; a job of the night is not waited for."""
-    with Client.connect(name="cli") as client:
+    with Client.connect(name="cli", on_transfer=CarriedDisplay()) as client:
         job = client.submit(spec, key=key, priority=priority, hold=hold, tonight=tonight, deadline=deadline)
         if wait and not tonight and job.state not in FINAL_STATES:
             job = follow(client, job.job_id, quiet=as_json)

@@ -5,6 +5,7 @@ import typer
 from daemon.cli.output import JsonOption, print_json, print_line
 from daemon.client import Client
 from daemon.launch import find_daemon
+from daemon.pairing.names import LOCAL
 from daemon.paths import find_paths
 
 app = typer.Typer(help="The background process that owns the queue; commands start it on demand.")
@@ -12,9 +13,9 @@ app = typer.Typer(help="The background process that owns the queue; commands sta
 
 @app.command()
 def start(as_json: JsonOption = False) -> int:
-    """Start the daemon, if none runs."""
+    """Start the daemon of this machine, if none runs."""
     was_running = find_daemon(find_paths()) is not None
-    with Client.connect(name="cli") as client:
+    with Client.connect(name="cli", on=LOCAL) as client:
         assert client.daemon is not None
         pid = client.daemon.server_pid
     if as_json:
@@ -26,10 +27,10 @@ def start(as_json: JsonOption = False) -> int:
 
 @app.command()
 def stop(as_json: JsonOption = False) -> int:
-    """Stop the daemon. Running jobs go on at the next start."""
+    """Stop the daemon of this machine. Running jobs go on at the next start."""
     was_running = find_daemon(find_paths()) is not None
     if was_running:
-        with Client.connect(start=False, name="cli") as client:
+        with Client.connect(start=False, name="cli", on=LOCAL) as client:
             client.shutdown()
     if as_json:
         print_json({"was_running": was_running})

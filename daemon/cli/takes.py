@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import typer
 
+from daemon.cli.carried import CarriedDisplay
 from daemon.cli.follow import follow
 from daemon.cli.output import JsonOption, print_json, print_line, print_table, say, take_document
 from daemon.cli.status import ExitStatus
@@ -28,8 +29,9 @@ def takes(
     as_json: JsonOption = False,
 ) -> int:
     """List takes, oldest first."""
-    with Client.connect(name="cli") as client:
+    with Client.connect(name="cli", on_transfer=CarriedDisplay()) as client:
         found = client.takes(job)
+        client.fetch(found)
     if as_json:
         print_json({"takes": [take_document(take) for take in found]})
     elif found:
@@ -67,7 +69,7 @@ def checks(
 
 
 def _judge(take_id: str, verdict: Literal["accepted", "rejected"], *, as_json: bool) -> int:
-    with Client.connect(name="cli") as client:
+    with Client.connect(name="cli", on_transfer=CarriedDisplay()) as client:
         take = client.set_verdict(take_id, verdict)
     if as_json:
         print_json({"take": take_document(take)})
@@ -78,7 +80,7 @@ def _judge(take_id: str, verdict: Literal["accepted", "rejected"], *, as_json: b
 
 def _measure(take: Take, *, quiet: bool) -> Take:
     """Have the daemon measure a take's file again; return the take with the new figures."""
-    with Client.connect(name="cli") as client:
+    with Client.connect(name="cli", on_transfer=CarriedDisplay()) as client:
         job = client.submit(CheckSpec(take=take.path))
         if job.state not in FINAL_STATES:
             job = follow(client, job.job_id, quiet=quiet)
@@ -101,7 +103,7 @@ def find_take(name: str) -> Take:
     """Return the take of an id, or of a path whether or not this daemon knows it."""
     if Path(name).exists():
         return _read_sidecar(Path(name))
-    with Client.connect(name="cli") as client:
+    with Client.connect(name="cli", on_transfer=CarriedDisplay()) as client:
         for take in client.takes():
             if take.take_id == name:
                 return take

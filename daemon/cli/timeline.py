@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from daemon.cli.carried import CarriedDisplay
 from daemon.cli.output import JsonOption, print_error, print_json, print_line
 from daemon.cli.status import ExitStatus
 from daemon.client import Client
@@ -80,7 +81,7 @@ def timeline(
 
 def _make(plans: list[Any], *, as_json: bool) -> list[Job]:
     """Queue everything, then wait for everything; one shot's failure leaves the others alone."""
-    with Client.connect(name="cli") as client:
+    with Client.connect(name="cli", on_transfer=CarriedDisplay()) as client:
         jobs = [client.submit(plan.spec, key=plan.key) for plan in plans]
         if not as_json:
             print_line(f"{len(jobs)} shots are on the queue.")

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
 from av import VideoFrame
 from av.container import InputContainer
 from av.error import FFmpegError
@@ -21,6 +20,7 @@ from av.stream import Discard, Disposition
 from av.video.stream import VideoStream
 
 from daemon.media.index import FrameIndex
+from daemon.media.local import open_local
 from daemon.media.tags import context_colour
 from daemon.protocol.errors import MediaError
 
@@ -40,12 +40,7 @@ def open_container(path: Path) -> InputContainer:
     if path.is_dir():
         raise MediaError("source.unreadable", f"{path} is a folder, not a media file.")
     try:
-        container = av.open(
-            str(path.absolute()),
-            "r",
-            metadata_errors="replace",
-            container_options={"protocol_whitelist": "file"},
-        )
+        container = open_local(path)
     except (FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise MediaError("source.unreadable", f"{path} cannot be read as media: {reason}.") from error

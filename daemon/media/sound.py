@@ -6,7 +6,6 @@ from fractions import Fraction
 from math import gcd
 from pathlib import Path
 
-import av
 import numpy as np
 import soxr
 from av.audio.frame import AudioFrame
@@ -15,6 +14,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Discard
 
+from daemon.media.local import open_local
 from daemon.media.segment import FrameRange, sample_at
 
 _MARGIN_S = Fraction(1, 2)  # decoded before and after, so that neither codec nor resampler starts cold
@@ -56,13 +56,6 @@ def mono_float(frame: AudioFrame) -> np.ndarray:
     return planes.mean(axis=0, dtype=np.float32)
 
 
-def open_sound(path: Path) -> InputContainer:
-    """Open a file that may refer to no other one. Raises FFmpegError, OSError, UnicodeError."""
-    return av.open(
-        str(path.absolute()), "r", metadata_errors="replace", container_options={"protocol_whitelist": "file"}
-    )
-
-
 def read_mono(
     path: Path, frames: FrameRange, rate: Fraction, sample_rate: int, *, start_s: Fraction
 ) -> np.ndarray:
@@ -73,7 +66,7 @@ def read_mono(
     """
     start, stop = (sample_at(frame, rate, sample_rate) for frame in (frames.start, frames.stop))
     out = np.zeros(stop - start, np.float32)
-    with open_sound(path) as container:
+    with open_local(path) as container:
         stream = choose_sound(container)
         if stream is None or not stream.codec_context.sample_rate:
             return out

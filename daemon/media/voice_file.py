@@ -11,7 +11,8 @@ from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
 from av.error import FFmpegError
 
-from daemon.media.sound import choose_sound, decode_sound, open_sound
+from daemon.media.local import open_local
+from daemon.media.sound import choose_sound, decode_sound
 from daemon.media.storage import map_write_errors
 from daemon.protocol.errors import MediaError
 
@@ -51,7 +52,7 @@ def load_voice(path: Path) -> tuple[VoiceInfo, np.ndarray]:
     if path.is_dir():
         raise MediaError("voice.unreadable", f"{path} is a folder, not a sound file.")
     try:
-        with open_sound(path) as container, tempfile.TemporaryFile() as file:
+        with open_local(path) as container, tempfile.TemporaryFile() as file:
             stream = choose_sound(container)
             if stream is None:
                 raise MediaError("voice.unreadable", f"{path} holds no sound that can be decoded.")

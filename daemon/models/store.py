@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from daemon.models.catalog import FACES, Entry, find_entry, is_task, load_catalog
+from daemon.protocol.daemon_messages import ModelInfo, ModelState
 from daemon.protocol.errors import MachineError
-from daemon.protocol.messages import ModelInfo, ModelState
 
 HASH_LIST = "SHA256SUMS"
 INCOMPLETE = "incomplete"

@@ -88,6 +88,20 @@ ERRORS: dict[str, ErrorKind] = {
     "job.unknown_field": ErrorKind(RequestError, "Correct or remove the field."),
     "job.key_reused": ErrorKind(RequestError, "Use a new idempotency key for a different job."),
     "path.forbidden": ErrorKind(RequestError, "Use a folder that `limits.folders` of the settings allows."),
+    # Paired machines.
+    "pair.code": ErrorKind(RequestError, "Copy the code as a whole, or have it sent again."),
+    "pair.name": ErrorKind(RequestError, "Use up to 40 letters, digits, dots, dashes; not `local`."),
+    "pair.exists": ErrorKind(RequestError, "Choose another name, or end the pairing that there is first."),
+    "pair.not_found": ErrorKind(RequestError, "List them with `dubwright pair list`."),
+    "pair.forbidden": ErrorKind(RequestError, "Ask whoever owns that machine to do it there."),
+    "pair.not_listening": ErrorKind(
+        RequestError, "Set `remote.listen` in the settings, then restart the daemon."
+    ),
+    "transfer.quota": ErrorKind(
+        RequestError, "Delete takes there that are not needed, or have `remote.upload_gb` raised."
+    ),
+    "transfer.unknown": ErrorKind(RequestError, "Offer the file first, or list the job's files."),
+    "transfer.damaged": ErrorKind(RequestError, "Send it again; leave the file alone meanwhile."),
     "queue.full": ErrorKind(
         RequestError, "Wait until some jobs are done, or set `limits.waiting_jobs` higher in the settings."
     ),

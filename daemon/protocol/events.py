@@ -2,8 +2,8 @@
 
 import msgspec
 
+from daemon.protocol.daemon_messages import WorkerInfo
 from daemon.protocol.jobs import Job, Progress, Take
-from daemon.protocol.messages import WorkerInfo
 
 
 class Subscribed(msgspec.Struct, frozen=True, kw_only=True):

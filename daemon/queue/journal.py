@@ -12,8 +12,8 @@ from pathlib import Path
 
 from daemon.protocol.errors import RequestError
 from daemon.protocol.events import Event, JobChanged, JobLogged, JobPreviewed, JobProgressed
+from daemon.protocol.job_messages import LogEntry
 from daemon.protocol.jobs import JobState, Progress
-from daemon.protocol.messages import LogEntry
 from daemon.queue.database import open_database, transaction
 
 SEQ_LEAP = 2**20

@@ -85,6 +85,11 @@ def job_from(values: Sequence[Any], takes: list[Take], progress: Progress | None
     )
 
 
+def of_client(client: str | None) -> tuple[str, tuple[str, ...]]:
+    """Return the condition that a job is of `client` (None: of anyone), and the values it needs."""
+    return ("1", ()) if client is None else ("client = ?", (client,))
+
+
 def uses_gpu(spec: JobSpec) -> bool:
     """Return whether a job needs the GPU, and so gives way to other programs that do."""
     if isinstance(spec, RedubSpec):

@@ -80,3 +80,7 @@ CREATE TABLE runs (
 ) STRICT;
 
 CREATE INDEX runs_by_end ON runs (ended_at);
+
+-- version 4
+-- Whose job it is: the public key of a paired machine, or nothing for this home's own.
+ALTER TABLE jobs ADD COLUMN client TEXT NOT NULL DEFAULT '';

@@ -15,10 +15,11 @@ from typing import Any
 
 from daemon.protocol.errors import ErrorInfo, InternalError, RequestError
 from daemon.protocol.jobs import FINAL_STATES, TRANSITIONS, Job, JobSpec, JobState, Take
+from daemon.queue.history import HistoryJournal
 from daemon.queue.journal import SEQ_LEAP, StaleAttemptError
 from daemon.queue.nights import NightJournal
 from daemon.queue.order import LISTING, NEXT, NEXT_AT_REST, NO_DEADLINE, place_before
-from daemon.queue.rows import COLUMNS, job_from, role_of, spec_from, to_json, uses_gpu
+from daemon.queue.rows import COLUMNS, job_from, of_client, role_of, spec_from, to_json, uses_gpu
 from daemon.queue.timings import TimingJournal
 
 CRASH_LIMIT = 3
@@ -54,7 +55,7 @@ class Claim:
     spec: JobSpec
 
 
-class JobStore(NightJournal, TimingJournal):
+class JobStore(NightJournal, TimingJournal, HistoryJournal):
     """The queue of one daemon."""
 
     # Jobs come and change.
@@ -69,10 +70,12 @@ class JobStore(NightJournal, TimingJournal):
         hold: bool = False,
         tonight: bool = False,
         deadline: float | None = None,
+        client: str = "",
     ) -> tuple[Job, bool]:
         """Put a job on the queue and return it, and whether it is new: the same key and spec is the same job.
 
-        With `hold` it waits to be released, with `tonight` for the schedule.
+        With `hold` it waits to be released, with `tonight` for the schedule. `client` is the public key of
+        the paired machine that it belongs to, or empty.
         Raises RequestError `job.key_reused`.
         """
         with self._change() as db:
@@ -82,8 +85,8 @@ class JobStore(NightJournal, TimingJournal):
             db.execute(
                 """INSERT INTO jobs
                    (job_id, role, spec, key, state, priority, submitted_at, submitted_by, tonight, deadline,
-                    due, uses_gpu, position)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+                    due, uses_gpu, client, position)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
                            (SELECT ifnull(max(number), 0) + 1 FROM jobs))""",
                 (
                     job_id,
@@ -98,6 +101,7 @@ class JobStore(NightJournal, TimingJournal):
                     deadline,
                     NO_DEADLINE if deadline is None else deadline,
                     uses_gpu(spec),
+                    client,
                 ),
             )
             return self._changed(db, job_id), True
@@ -247,9 +251,14 @@ class JobStore(NightJournal, TimingJournal):
 
     # What there is.
 
-    def counts(self) -> dict[str, int]:
-        """Return how many jobs are in each state."""
-        found = dict(self._db.execute("SELECT state, count(*) FROM jobs GROUP BY state").fetchall())
+    def counts(self, client: str | None = None) -> dict[str, int]:
+        """Return how many jobs are in each state; of one `client`, or of all."""
+        where, values = of_client(client)
+        found = dict(
+            self._db.execute(
+                f"SELECT state, count(*) FROM jobs WHERE {where} GROUP BY state", values
+            ).fetchall()
+        )
         return {str(state): found.get(state, 0) for state in JobState}
 
     def is_full(self, limit: int) -> bool:
@@ -264,18 +273,27 @@ class JobStore(NightJournal, TimingJournal):
         """Return whether a job waits for a worker of `role`; `at_rest` as for `claim`."""
         return self._db.execute(NEXT_AT_REST if at_rest else NEXT, (role,)).fetchone() is not None
 
-    def list(self, states: Collection[JobState] = (), limit: int = -1, offset: int = 0) -> list[Job]:
+    def list(
+        self,
+        states: Collection[JobState] = (),
+        limit: int = -1,
+        offset: int = 0,
+        *,
+        client: str | None = None,
+    ) -> list[Job]:
         """Return jobs without takes and results: running, waiting in the order they will run, then ended.
 
-        No states: all. A negative limit: no limit.
+        No states: all. A negative limit: no limit. `client`: only that one's.
         """
+        where, values = of_client(client)
         wanted = states or list(JobState)
         marks = ", ".join("?" * len(wanted))
-        sql = f"SELECT {_SUMMARY} FROM jobs WHERE state IN ({marks}) {LISTING} LIMIT ? OFFSET ?"
+        sql = f"SELECT {_SUMMARY} FROM jobs WHERE {where} AND state IN ({marks}) {LISTING} LIMIT ? OFFSET ?"
         cursor = self._db.cursor()
         cursor.row_factory = None  # plain tuples
         live = {job_id: progress for job_id, (_, progress) in self._live.items()}
-        return [job_from(row, [], live.get(row[0])) for row in cursor.execute(sql, (*wanted, limit, offset))]
+        rows = cursor.execute(sql, (*values, *wanted, limit, offset))
+        return [job_from(row, [], live.get(row[0])) for row in rows]
 
     # Inside a transaction.
 

@@ -9,7 +9,7 @@ from daemon.protocol.errors import RequestError
 from daemon.protocol.events import JobChanged, TakeAdded, TakeChanged
 from daemon.protocol.jobs import Job, Take
 from daemon.queue.journal import Journal
-from daemon.queue.rows import COLUMNS, job_from, take_from, to_json
+from daemon.queue.rows import COLUMNS, job_from, of_client, take_from, to_json
 
 
 class TakeJournal(Journal):
@@ -26,14 +26,19 @@ class TakeJournal(Journal):
         values = [row[name] for name in COLUMNS]
         return job_from(values, self.takes(job_id), progress), max(seq, row["seq"])
 
-    def takes(self, job_id: str | None = None) -> list[Take]:
-        """Return the takes, of one job or of all, oldest first."""
-        where, values = ("", ()) if job_id is None else ("WHERE takes.job_id = ?", (job_id,))
+    def takes(self, job_id: str | None = None, *, client: str | None = None) -> list[Take]:
+        """Return the takes, of one job, of one client, or of all, oldest first."""
+        where, values = of_client(client) if job_id is None else ("takes.job_id = ?", (job_id,))
         rows = self._db.execute(
-            f"""SELECT body FROM takes JOIN jobs USING (job_id) {where} ORDER BY jobs.number, takes.number""",
+            f"""SELECT body FROM takes JOIN jobs USING (job_id) WHERE {where}
+                ORDER BY jobs.number, takes.number""",
             values,
         )
         return [take_from(row["body"]) for row in rows]
+
+    def client_of(self, job_id: str) -> str:
+        """Return the key of the paired machine whose job it is. Raises RequestError `job.not_found`."""
+        return self._row(self._db, job_id)["client"]
 
     def take(self, take_id: str) -> Take:
         """Return a take. Raises RequestError `take.not_found`."""

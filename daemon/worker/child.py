@@ -21,7 +21,7 @@ import msgspec
 import psutil
 
 import daemon
-from daemon.protocol.messages import WorkerInfo
+from daemon.protocol.daemon_messages import WorkerInfo
 from daemon.queue.eta import JobEta
 from daemon.queue.rows import uses_gpu
 from daemon.queue.store import Claim
@@ -165,7 +165,7 @@ class Child:
 
 def _spawn(log: Path) -> "subprocess.Popen[bytes]":
     """Start `python -m daemon.worker`. Raises OSError."""
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(exist_ok=True)  # no parents: a home that was deleted stays deleted
     if log.exists() and log.stat().st_size > LOG_LIMIT:
         log.replace(log.with_suffix(".old"))
     root = str(Path(daemon.__file__).parents[1])

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 
 from daemon.paths import Paths, find_paths
+from daemon.protocol.daemon_messages import WorkerInfo
 from daemon.protocol.errors import ErrorInfo, InternalError, MachineError
 from daemon.protocol.events import Event, WorkerChanged
 from daemon.protocol.jobs import Job, JobState, RedubSpec, SpeakSpec
-from daemon.protocol.messages import WorkerInfo
 from daemon.queue.eta import JobEta, Sample, cost_name, fit_costs, frames_of
 from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
 from daemon.queue.rows import uses_gpu

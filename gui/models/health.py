@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from daemon.protocol.messages import ModelInfo, ModelState, WorkerInfo
+from daemon.protocol.daemon_messages import ModelInfo, ModelState, WorkerInfo
 from daemon.protocol.night import GpuInfo
 from gui.models.command import dubwright, installer
 from gui.texts import Key, text

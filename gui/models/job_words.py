@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from daemon.protocol.job_messages import LogEntry
 from daemon.protocol.jobs import (
     AlignSpec,
     CheckSpec,
@@ -14,7 +15,6 @@ from daemon.protocol.jobs import (
     ProbeSpec,
     RedubSpec,
 )
-from daemon.protocol.messages import LogEntry
 from gui.texts import Key, text
 
 _HIDDEN = (FacesSpec, AlignSpec, ProbeSpec, CheckSpec)  # the app's own questions, not anybody's work

@@ -5,8 +5,8 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QPushButton, QWidget
 
 from daemon.protocol.events import JobPreviewed
+from daemon.protocol.job_messages import LogEntry
 from daemon.protocol.jobs import Job, JobState, RedubSpec
-from daemon.protocol.messages import LogEntry
 from daemon.protocol.night import ForecastJob
 from gui.link import Link
 from gui.models.job_table import WAITING

@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-from daemon.protocol.messages import ListModelsReply, ModelInfo
+from daemon.protocol.daemon_messages import ListModelsReply, ModelInfo
 from gui.models.command import Command, dubwright
 from gui.models.health import can_get, model_text
 from gui.texts import text

@@ -2,9 +2,9 @@
 
 A stream of jobs through a real daemon, half of them by way of a bridge, while processes are killed (-9) at
 random: the server, its worker, the bridge. In between the queue is locked by another program, a page of its
-file is overwritten while the server is dead, and folders of takes are deleted. At the end every job must be
-done, once, with the bytes that an undisturbed run makes. Jobs are scripted (tests/fakes/runner.py) unless
---real: then they are re-dubs.
+file is overwritten while the server is dead, folders of takes are deleted, and the clock of all of them jumps
+by up to 400 days, ahead or back. At the end every job must be done, once, with the bytes that an undisturbed
+run makes. Jobs are scripted (tests/fakes/runner.py) unless --real: then they are re-dubs.
 """
 
 import argparse
@@ -34,13 +34,15 @@ from daemon.launch import wait_until_stopped
 from daemon.paths import find_paths
 from daemon.protocol.errors import DubwrightError
 from daemon.protocol.jobs import Job, JobState, RedubSpec
+from tests.leaping import LeapingClock, leaping_clock
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 AT_ONCE = 4  # jobs on the queue
 LOCKED_S = 1.0
+LEAP_S = 400 * 86_400.0
 PATIENCE_S = 120.0  # in which a job must get on
 FAULTS = ("server", "worker", "bridge")
-RARE = ("locked", "damaged", "folder")  # one of them after every tenth kill
+RARE = ("locked", "damaged", "folder", "clock")  # one of them after every tenth kill
 
 
 @dataclass
@@ -92,8 +94,15 @@ class Stream:
     """The jobs, and what is done to them."""
 
     def __init__(
-        self, home: Path, seed: int, *, shot: tuple[Path, Path] | None = None, pause_s: float = 0.5
+        self,
+        home: Path,
+        seed: int,
+        *,
+        shot: tuple[Path, Path] | None = None,
+        pause_s: float = 0.5,
+        clock: LeapingClock,
     ) -> None:
+        self.clock = clock
         self.home, self.shot, self.pause_s = home, shot, pause_s
         self.takes = home / "takes"
         self.random = random.Random(seed)
@@ -230,6 +239,10 @@ class Stream:
             file.seek(4096 * self.random.randrange(1, max(2, pages)))
             file.write(self.random.randbytes(4096))
 
+    def _clock(self) -> None:
+        """Set the clock of every process of ours to another day, before now or after."""
+        self.clock.leap(self.random.uniform(-LEAP_S, LEAP_S))
+
     def _folder(self) -> None:
         """Delete the folder of a job's takes, whether it is begun, done or neither."""
         key = self.random.choice([*self.open, *self.done])
@@ -317,7 +330,9 @@ def main() -> int:
             from tests.clips import make_clip, make_voice
 
             shot = make_clip(folder / "shot.mov"), make_voice(folder / "voice.wav")
-        figures = Stream(folder, options.seed, shot=shot, pause_s=options.pause).run(options.kills)
+        with leaping_clock(folder) as clock:
+            stream = Stream(folder, options.seed, shot=shot, pause_s=options.pause, clock=clock)
+            figures = stream.run(options.kills)
     print(json.dumps(vars(figures), indent=2))
     return 1 if figures.wrong else 0
 

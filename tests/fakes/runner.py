@@ -45,6 +45,7 @@ def paint(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
     """Make a take of chunks, each made from the one before it, and note every chunk made in `made.txt`."""
     assert spec.dest is not None
     folder = Path(spec.dest)
+    folder.mkdir(parents=True, exist_ok=True)
     kept = Checkpoints(work / "take1", f"seed {spec.seed}")
     reporter.picture(1920, 1080)
     reporter.stage("engine", CHUNKS * FRAMES)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -214,3 +215,14 @@ def test_a_broken_queue_is_set_aside_and_told(quiet_home: Path) -> None:
         assert problem.code == "daemon.queue_broken"
         assert client.jobs() == []
         client.shutdown()
+
+
+@posix
+def test_a_daemon_whose_home_was_deleted_ends_and_makes_none_anew(quiet_home: Path) -> None:
+    with run_daemon() as process:
+        assert "endpoint" in first_line(process)
+        workers = psutil.Process(process.pid).children()
+        shutil.rmtree(quiet_home)
+        assert process.wait(20) == 0
+    assert not psutil.wait_procs(workers, timeout=20)[1]
+    assert not quiet_home.exists()

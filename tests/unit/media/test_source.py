@@ -357,3 +357,16 @@ def test_sound_lies_where_the_picture_is(clip: Clip) -> None:
 def test_a_silent_clip_sounds_like_silence(clip: Clip) -> None:
     with open_source(clip("a.mov", rate=Fraction(30000, 1001))) as source:
         assert np.array_equal(source.sound(FrameRange(1, 4)), np.zeros(1601, np.float32))
+
+
+def test_a_list_of_other_files_is_no_media_file(clip: Clip) -> None:
+    other = clip("a.ts", codec="mpeg2video", options={}, count=4)
+    for name, text in (
+        ("list.m3u8", f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{other}\n#EXT-X-ENDLIST\n"),
+        ("list.ffconcat", f"ffconcat version 1.0\nfile {other.name}\n"),
+    ):
+        playlist = other.parent / name
+        playlist.write_text(text)
+        with pytest.raises(MediaError) as caught:
+            open_source(playlist)
+        assert "list of other files" in caught.value.message

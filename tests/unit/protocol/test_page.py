@@ -7,7 +7,17 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from daemon.protocol import codec, events, jobs, messages, night, reading
+from daemon.protocol import (
+    codec,
+    daemon_messages,
+    events,
+    job_messages,
+    jobs,
+    messages,
+    night,
+    reading,
+    transfer_messages,
+)
 from daemon.protocol.errors import ERRORS, ErrorInfo
 from daemon.redub.progress import STAGES
 
@@ -67,9 +77,10 @@ def test_the_states_and_their_transitions_are_those_of_the_table() -> None:
         ("take", jobs.Take),
         ("progress", jobs.Progress),
         ("error", ErrorInfo),
-        ("log entry", messages.LogEntry),
-        ("worker", messages.WorkerInfo),
-        ("model", messages.ModelInfo),
+        ("log entry", job_messages.LogEntry),
+        ("file of a job", transfer_messages.JobFile),
+        ("worker", daemon_messages.WorkerInfo),
+        ("model", daemon_messages.ModelInfo),
         ("GPU", night.GpuInfo),
         ("GPU process", night.GpuProcess),
         ("schedule", night.ScheduleSettings),
