@@ -18,7 +18,15 @@ from daemon.engines.engine import Material
 from daemon.engines.rewrite.prediction import Prediction, from_log, to_log, with_log
 from daemon.engines.rewrite.prior import read_lips
 from daemon.engines.rewrite.regression import fit, leave_out, skill
-from daemon.engines.rewrite.rule import Rule, find_lead, general_rule, rule_at, to_unit
+from daemon.engines.rewrite.rule import (
+    Rule,
+    find_lead,
+    general_rule,
+    log_spread,
+    rule_at,
+    to_unit,
+    usual_spread,
+)
 from daemon.engines.rewrite.shape import measure, read_heads
 from daemon.engines.rewrite.sound import (
     analyse,
@@ -66,7 +74,8 @@ def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int
     floor = common_floor([heard, said])
     heard, said = relate(heard, floor), relate(said, floor)
     scale = feature_scale(heard, lesson.times_s)
-    learned, asked = frame_features(heard, lesson.times_s, scale), frame_features(said, times_s, scale)
+    learned = frame_features(heard, lesson.times_s + lead_s, scale)
+    asked = frame_features(said, times_s + lead_s, scale)
     targets = _targets(lesson)
     rows, all_rows = _thin(len(learned), _SKILL_ROWS), _thin(len(learned), _FIT_ROWS)
     left_out = leave_out(learned[rows], targets[rows])
@@ -137,9 +146,13 @@ def _join_rule(
     for column, name in enumerate(("aperture", "width")):
         general, before = getattr(rules[1], name), getattr(rules[0], name)
         joined = _RULE_SHARE * to_unit(general, now) + (1 - _RULE_SHARE) * to_unit(learned[:, column], now)
-        lively = np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY) ** 0.5
-        spread = actor[was, column].std() * lively
-        out[:, column] = actor[was, column].mean() + to_unit(joined, now) * spread
+        lively = float(np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY)) ** 0.5
+        unit, middle, spread = to_unit(joined, now), actor[was, column].mean(), actor[was, column].std()
+        if name == "aperture":
+            spread = log_spread(unit[now], middle, usual_spread(from_log(actor[was, 0]).std()) * lively)
+            out[:, column] = middle + unit * spread
+        else:
+            out[:, column] = middle + unit * spread * lively
     return _within(out, actor)
 
 
