@@ -15,9 +15,9 @@ from daemon.engines.rewrite.prior import Lips, read_lips
 from daemon.engines.rewrite.regression import correlations
 from daemon.engines.rewrite.sound import analyse, at_times, frame_times
 
-USUAL_LEAD_S = 0.03  # by which lips are ahead of what is heard, beyond what the prior was taught
+USUAL_LEAD_S = 0.06  # by which lips are ahead of what is heard, beyond what the prior was taught
 _LEADS_S = np.arange(-0.10, 0.161, 0.02)
-_LEAD_SPREAD_S = 0.06  # between people, and between the picture and sound of their files
+_LEAD_SPREAD_S = 0.09  # between people, and between the picture and sound of their files
 _PIECES_A_SECOND = 4.0  # of speech, that say something of their own about the lead
 _DRIFT_S = 0.6
 _WIDE = 0.16  # eye distances of a mouth wide open
