@@ -61,12 +61,19 @@ class MouthCurve:
     tuck: np.ndarray
 
 
-def mouth_curve(phonemes: list[Phoneme], *, end_s: float, frames: int, rate: float) -> MouthCurve:
+def mouth_curve(
+    phonemes: list[Phoneme],
+    *,
+    end_s: float,
+    frames: int,
+    rate: float,
+    visemes: dict[str, Viseme] = VISEMES,
+) -> MouthCurve:
     """Blend the targets of `phonemes` (times in the shot) into mouth shapes for each frame."""
     times_s = np.arange(0, frames / rate + STEP_S, STEP_S)
     total = np.zeros((3, len(times_s)))
     weight = np.zeros(len(times_s))
-    for viseme, begin_s, stop_s in _spans(phonemes, end_s=end_s, shot_s=frames / rate):
+    for viseme, begin_s, stop_s in _spans(phonemes, visemes, end_s=end_s, shot_s=frames / rate):
         away_s = np.maximum(0.0, np.maximum(begin_s - times_s, times_s - stop_s))
         dominance = viseme.pull * np.exp(-away_s / viseme.reach_s) + 1e-9
         total += dominance * np.array([[viseme.gap], [viseme.width], [viseme.tuck]])
@@ -76,12 +83,14 @@ def mouth_curve(phonemes: list[Phoneme], *, end_s: float, frames: int, rate: flo
     return MouthCurve(_opened(gap)[at_frames], _smoothed(width, 0.03)[at_frames], tuck[at_frames])
 
 
-def _spans(phonemes: list[Phoneme], *, end_s: float, shot_s: float) -> list[tuple[Viseme, float, float]]:
+def _spans(
+    phonemes: list[Phoneme], visemes: dict[str, Viseme], *, end_s: float, shot_s: float
+) -> list[tuple[Viseme, float, float]]:
     """Return (target, begin, stop) of each sound, the halves of diphthongs apart, silence at both ends."""
     kept = _without_short_pauses(phonemes, end_s)
     spans = [(PAUSE, -1.0, kept[0].start_s - 0.08)]
     for phoneme, following in zip(kept, [*kept[1:], Phoneme("", end_s)], strict=True):
-        targets = _targets(phoneme.symbol)
+        targets = _targets(phoneme.symbol, visemes)
         length_s = (following.start_s - phoneme.start_s) / len(targets)
         for part, target in enumerate(targets):
             begin_s = phoneme.start_s + part * length_s
@@ -99,10 +108,10 @@ def _without_short_pauses(phonemes: list[Phoneme], end_s: float) -> list[Phoneme
     ]
 
 
-def _targets(symbol: str) -> list[Viseme]:
+def _targets(symbol: str, visemes: dict[str, Viseme]) -> list[Viseme]:
     if not symbol:
         return [PAUSE]
-    found = [viseme for letter in symbol for letters, viseme in VISEMES.items() if letter in letters]
+    found = [viseme for letter in symbol for letters, viseme in visemes.items() if letter in letters]
     return found or [REST]
 
 

@@ -3,8 +3,8 @@ mouths do, or by that general rule alone.
 
 The sound around each frame (sound.py) is taken to the mouth's measures (shape.py) by regression. A few
 seconds teach little that way, and any mouth shuts for a b: so the general rule (rule.py), moved in time and
-scaled to the actor's own, has half a say. Two forecasts that err in different ways are best averaged with
-equal weights as long as neither's errors are well known (Bates and Granger, "The combination of forecasts",
+scaled to the actor's own, has the larger say. Two forecasts that err in different ways are best averaged with
+fixed weights as long as neither's errors are well known (Bates and Granger, "The combination of forecasts",
 1969, and what followed it).
 """
 
@@ -18,7 +18,15 @@ from daemon.engines.engine import Material
 from daemon.engines.rewrite.prediction import Prediction, from_log, to_log, with_log
 from daemon.engines.rewrite.prior import read_lips
 from daemon.engines.rewrite.regression import fit, leave_out, skill
-from daemon.engines.rewrite.rule import Rule, find_lead, general_rule, rule_at, to_unit
+from daemon.engines.rewrite.rule import (
+    Rule,
+    find_lead,
+    general_rule,
+    log_spread,
+    rule_at,
+    to_unit,
+    usual_spread,
+)
 from daemon.engines.rewrite.shape import measure, read_heads
 from daemon.engines.rewrite.sound import (
     analyse,
@@ -35,8 +43,9 @@ _MIN_SKILL = 0.12  # correlation on left-out footage below which the source's so
 _SKILL_ROWS, _FIT_ROWS = 600, 1200  # at most, of neighbouring frames that say much the same
 _SMILE_S = 0.2
 _SMILE_SHARE = 0.5
-_RULE_SHARE = 0.5
+_RULE_SHARE = 0.6
 _MIN_SPOKEN = 10  # frames
+_OPEN = (-0.4, 0.4)  # deviations between which an aperture asked for begins to speak against closed lips
 _LIVELY = (0.6, 1.6)  # how much more or less than the lesson's a voice may move the mouth
 
 
@@ -66,7 +75,8 @@ def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int
     floor = common_floor([heard, said])
     heard, said = relate(heard, floor), relate(said, floor)
     scale = feature_scale(heard, lesson.times_s)
-    learned, asked = frame_features(heard, lesson.times_s, scale), frame_features(said, times_s, scale)
+    learned = frame_features(heard, lesson.times_s + lead_s, scale)
+    asked = frame_features(said, times_s + lead_s, scale)
     targets = _targets(lesson)
     rows, all_rows = _thin(len(learned), _SKILL_ROWS), _thin(len(learned), _FIT_ROWS)
     left_out = leave_out(learned[rows], targets[rows])
@@ -78,9 +88,11 @@ def predict(lesson: Lesson | None, voice: np.ndarray, rate: Fraction, count: int
     spoken = at_times(said.active.astype(float), times_s) > 0.5
     was_spoken = at_times(heard.active.astype(float), lesson.times_s) > 0.5
     values = _restore_spread(values, lesson, gain, is_speech=spoken)
+    closed = rules[1].closed
     if spoken.sum() >= _MIN_SPOKEN and was_spoken.sum() >= _MIN_SPOKEN:
         values = _join_rule(values, rules, with_log(lesson.measures), (was_spoken, spoken))
-    return Prediction(values, np.clip(trust, 0, 1), asked, learned, is_learned=True, closed=rules[1].closed)
+        closed = closed * _not_open(to_unit(values[:, 0], spoken))
+    return Prediction(values, np.clip(trust, 0, 1), asked, learned, is_learned=True, closed=closed)
 
 
 def predict_aperture(material: Material | None, voice: np.ndarray, rate: Fraction, frames: int) -> np.ndarray:
@@ -134,13 +146,26 @@ def _join_rule(
     """
     out = learned.copy()
     was, now = spoken
-    for column, name in enumerate(("aperture", "width")):
-        general, before = getattr(rules[1], name), getattr(rules[0], name)
+    generals = [(from_log(rule.aperture), rule.width) for rule in rules]
+    for column, (before, general) in enumerate(zip(*generals, strict=True)):
         joined = _RULE_SHARE * to_unit(general, now) + (1 - _RULE_SHARE) * to_unit(learned[:, column], now)
-        lively = np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY) ** 0.5
-        spread = actor[was, column].std() * lively
-        out[:, column] = actor[was, column].mean() + to_unit(joined, now) * spread
+        unit, middle = to_unit(joined, now), float(actor[was, column].mean())
+        lively = float(np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY)) ** 0.5
+        if column == 0:
+            wanted = usual_spread(float(from_log(actor[was, 0]).std())) * lively
+            spread = log_spread(unit[now], middle, wanted)
+        else:
+            spread = actor[was, column].std() * lively
+        out[:, column] = middle + unit * spread
     return _within(out, actor)
+
+
+def _not_open(height: np.ndarray) -> np.ndarray:
+    """Return (n,) 1 where the aperture asked for (deviations of unit size) leaves room for p, b or m, 0 where
+    it is open.
+    """
+    low, high = _OPEN
+    return np.clip((high - height) / (high - low), 0, 1)
 
 
 def _restore_spread(

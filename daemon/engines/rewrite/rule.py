@@ -10,19 +10,21 @@ from fractions import Fraction
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-from daemon.engines.rewrite.prediction import APERTURE_SHIFT, Prediction, to_log, with_log
+from daemon.engines.rewrite.prediction import APERTURE_SHIFT, Prediction, from_log, to_log, with_log
 from daemon.engines.rewrite.prior import Lips, read_lips
 from daemon.engines.rewrite.regression import correlations
 from daemon.engines.rewrite.sound import analyse, at_times, frame_times
 
-USUAL_LEAD_S = 0.03  # by which lips are ahead of what is heard, beyond what the prior was taught
+USUAL_LEAD_S = 0.06  # by which lips are ahead of what is heard, beyond what the prior was taught
 _LEADS_S = np.arange(-0.10, 0.161, 0.02)
-_USUAL_LEADS_S = np.arange(-0.06, 0.141, 0.04)
-_LEAD_SPREAD_S = 0.06  # between people, and between the picture and sound of their files
+_USUAL_LEADS_S = np.arange(-0.06, 0.181, 0.04)
+_LEAD_SPREAD_S = 0.09  # between people, and between the picture and sound of their files
 _PIECES_A_SECOND = 4.0  # of speech, that say something of their own about the lead
 _DRIFT_S = 0.6
 _WIDE = 0.16  # eye distances of a mouth wide open
 _WIDTH = 0.06  # eye distances between rest and the roundest or most spread mouth
+_SPREAD = 0.032  # eye distances: the usual standard deviation of an aperture in speech
+_OWN_SHARE = 0.75  # of an actor's own, as seen for a few seconds, in what to expect
 _SMOOTH_ROWS = (3.0, 4.0, 1.0)  # of aperture, width and closure; 10 ms each
 _HELD_ROWS = 5  # lips that meet between two frames are seen to meet
 
@@ -104,6 +106,25 @@ def fit_rule(rule: Prediction, measures: np.ndarray, speech: np.ndarray) -> Pred
 def to_unit(values: np.ndarray, spoken: np.ndarray) -> np.ndarray:
     """Return (n,) values with mean 0 and spread 1 where `spoken`."""
     return (values - values[spoken].mean()) / (values[spoken].std() + 1e-6)
+
+
+def usual_spread(shown: float) -> float:
+    """Return the aperture's standard deviation to expect of an actor who has `shown` that of a few seconds.
+
+    It lies nearer to other people's than what was shown: a laugh or a calm sentence does not come again.
+    """
+    return shown**_OWN_SHARE * _SPREAD ** (1 - _OWN_SHARE)
+
+
+def log_spread(unit: np.ndarray, middle: float, spread: float) -> float:
+    """Return the factor by which (n,) deviations of unit size, logarithms around `middle`, give the aperture
+    itself the standard deviation `spread`.
+    """
+    low, high = 0.02, 3.0
+    for _ in range(20):
+        factor = (low + high) / 2
+        low, high = (low, factor) if from_log(middle + unit * factor).std() > spread else (factor, high)
+    return (low + high) / 2
 
 
 def _agree(aperture: np.ndarray, actual: np.ndarray, rows: float) -> float:

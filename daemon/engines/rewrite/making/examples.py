@@ -7,7 +7,8 @@ import soxr
 from scipy.fft import next_fast_len
 
 from daemon.demo.making.speech import Phoneme, Speech
-from daemon.demo.making.visemes import VISEMES, mouth_curve
+from daemon.demo.making.visemes import mouth_curve
+from daemon.engines.rewrite.making.mouths import DEFAULT, VISEMES
 from daemon.engines.rewrite.prior import network_input
 from daemon.engines.rewrite.sound import SAMPLE_RATE, analyse
 
@@ -35,7 +36,7 @@ def make_example(speech: Speech, rng: np.random.Generator) -> Example:
 
     Pauses are drawn out, and in many of them a breath is taken.
     """
-    speed = float(np.exp(rng.uniform(-0.16, 0.16)))
+    speed = float(np.exp(rng.uniform(-0.2, 0.2)))
     samples = soxr.resample(speech.samples, speech.sample_rate * speed, SAMPLE_RATE)
     samples = samples / (np.abs(samples).max() + 1e-6)
     phonemes = [Phoneme(p.symbol, p.start_s / speed) for p in speech.phonemes]
@@ -136,7 +137,7 @@ def _in_room(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mouth(phonemes: list[Phoneme], end_s: float, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    curve = mouth_curve(phonemes, end_s=end_s, frames=rows, rate=ROWS_A_SECOND)
+    curve = mouth_curve(phonemes, end_s=end_s, frames=rows, rate=ROWS_A_SECOND, visemes=VISEMES)
     closed, kind = np.zeros(rows), np.full(rows, len(KINDS) - 1)
     for phoneme, following in zip(phonemes, [*phonemes[1:], Phoneme("", end_s)], strict=True):
         start, stop = (round(p.start_s * ROWS_A_SECOND) for p in (phoneme, following))
@@ -151,4 +152,4 @@ def _kind(symbol: str) -> int:
     for number, letters in enumerate(VISEMES):
         if first and first[0] in letters:
             return number
-    return len(KINDS) - 1 if not symbol else list(VISEMES).index("kɡgŋhj")  # noqa: RUF001
+    return len(KINDS) - 1 if not symbol else list(VISEMES).index(DEFAULT)

@@ -8,14 +8,14 @@ from torch.nn import functional
 from daemon.engines.rewrite.making.examples import KINDS, Example
 from daemon.engines.rewrite.prior import OUTPUTS
 
-_WIDTH, _BLOCKS = 64, 4
+_WIDTH, _BLOCKS = 80, 5
 _CUT = 250  # rows of an example that are seen at once
-_BATCH, _STEPS = 16, 4000
+_BATCH, _STEPS = 16, 3000
 _LEARNING_RATE = 2e-3
 
 
 class Network(nn.Module):
-    """Convolutions over time, reaching 320 ms to either side."""
+    """Convolutions over time, reaching 330 ms to either side."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()

@@ -24,7 +24,10 @@ FESTIVAL_OTHER = (
     "lp_diphone", "pc_diphone", "czech_dita", "czech_krb", "czech_machac", "czech_ph", "suo_fi_lj_diphone",
     "hy_fi_mv_diphone", "upc_ca_ona_hts", "msu_ru_nsh_clunits",
 )  # fmt: skip
-ESPEAK = ("en-us+f3", "en-us+m3", "en-gb-x-rp+f2", "de+m1", "es+f4")
+ESPEAK = (
+    "en-us+f3", "en-us+m3", "en-gb-x-rp+f2", "de+m1", "es+f4", "en-us+m7", "en-us+f5", "en+m5",
+    "en-gb-scotland+f1", "en-us+klatt4", "de+f2", "fr+m4", "it+f3", "pt-br+m2", "nl+f4",
+)  # fmt: skip
 HELD_OUT = ("rms", "czech_dita", "suo_fi_lj_diphone", "de+m1")
 """Voices that nothing is learned from: they tell how well an unknown speaker is understood."""
 

@@ -10,7 +10,9 @@ import torch
 
 import daemon.demo
 from daemon.demo.making.speech import Phoneme, Speech
+from daemon.demo.making.visemes import VISEMES as SHOWN
 from daemon.engines.rewrite.making.examples import KINDS, make_example
+from daemon.engines.rewrite.making.mouths import VISEMES
 from daemon.engines.rewrite.making.train import Network
 from daemon.engines.rewrite.making.voices import to_ipa
 from daemon.engines.rewrite.prior import WEIGHTS, Lips, network_input, read_lips, run
@@ -122,3 +124,10 @@ def test_an_example_knows_its_closures_and_breaths():
 @pytest.mark.parametrize(("symbol", "ipa"), [("pau", ""), ("aa", "ɑ"), ("a1", "a"), ("tt", "t"), ("E1", "ɛ")])  # noqa: RUF001
 def test_synthesisers_symbols_are_read(symbol: str, ipa: str):
     assert to_ipa(symbol) == ipa
+
+
+def test_mouths_open_as_wide_as_sounds_ask():
+    gaps = {letter: viseme.gap for letters, viseme in VISEMES.items() for letter in letters}
+    assert max(gaps[letter] for letter in "pbmfvw") < min(gaps[letter] for letter in "sztdkiəa")
+    assert gaps["ə"] < gaps["ʌ"] < gaps["a"]
+    assert set("".join(SHOWN)) <= set(gaps)
