@@ -3,10 +3,11 @@
     python -m tests.benchmarks.gpu_all --out FOLDER [--training RUN] [--tiny]
 
 In order: a whole small re-dub in bfloat16 on the GPU against float32 on the processor; 5 s re-dubbed with
-random weights of the released size, resident and within 24 and 12 GB; the training of the small speech-to-video
-model, when a RUN is given of which all but the transformer is there (`tests.training.train` on any machine); the
-engine's own forwards. Each is a process with a limit of its own, and what it prints is kept in FOLDER, so a part
-that fails or takes too long costs the others nothing. `--tiny` goes through all of it on any machine.
+random weights of the released size, resident and within 24 and 12 GB; the training of the small
+speech-to-video model, when a RUN is given of which all but the transformer is there (`tests.training.train`
+on any machine); the engine's own forwards. Each is a process with a limit of its own, and what it prints is
+kept in FOLDER, so a part that fails or takes too long costs the others nothing. `--tiny` goes through all of
+it on any machine.
 """
 
 import argparse
@@ -33,7 +34,7 @@ def parts(options: argparse.Namespace) -> list[Part]:
     tiny = ["--tiny"] if options.tiny else []
     out: Path = options.out
     found = [
-        Part("rounding", "tests.benchmarks.gpu_rounding", [], 60),
+        Part("rounding", "tests.benchmarks.gpu_rounding", [], 90),
         Part(
             "redub",
             "tests.benchmarks.gpu_redub",

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.gpu_rounding
 
-The networks are those of `python -m wan_engine.tiny`. Prints how far the two are apart, in the mask and out of it,
-and how far one float32 run is from another in bfloat16 on the same processor, which is rounding and nothing else.
-Without a GPU only the second is there.
+The networks are those of `python -m wan_engine.tiny`. Prints how far the two are apart, in the mask and out
+of it, and how far float32 and bfloat16 are apart on the processor, which is rounding and nothing else; where
+there is no GPU, that alone.
 """
 
 import tempfile
@@ -76,10 +76,9 @@ def report(name: str, made: Tensor, exact: Tensor) -> None:
     inside = mask().bool().expand_as(exact)
     difference = (made - exact).abs()
     relative = float(difference[inside].norm() / (exact[inside] - exact[inside].mean()).norm())
-    print(
-        f"{name:20} in the mask: relative L2 {relative:.1e}, largest {float(difference[inside].max()) * 127.5:.2f} "
-        f"of 255; outside {float(difference[~inside].max()) * 127.5:.3f}"
-    )
+    largest, outside = (127.5 * float(difference[where].max()) for where in (inside, ~inside))
+    print(f"{name:20} in the mask: relative L2 {relative:.1e}, largest {largest:.2f} of 255")
+    print(f"{'':20} outside: largest {outside:.3f}")
 
 
 if __name__ == "__main__":

@@ -2,11 +2,11 @@
 
     python -m tests.benchmarks.redub_overhead [SHOT VOICE IN OUT] [--model FOLDER] [--crop PX] [--steps N]
 
-Runs one job of two takes in this process, as the worker does. The thread that has the model is timed part by
-part: the network's forwards, the autoencoder, checkpoints, and the rest. What other threads do in the meantime
-(decoding the source, compositing, encoding) is overlapped. On a processor seconds are those of processor time,
-so that a busy machine tells the same; on a GPU they are those that pass. Without a model, tiny random networks:
-then only what is beside the forwards and the autoencoder means anything.
+Runs one job of two takes in this process, as the worker does. The thread that has the model is timed part
+by part: the network's forwards, the autoencoder, checkpoints, and the rest. What other threads do in the
+meantime (decoding the source, compositing, encoding) is overlapped. On a processor seconds are those of
+processor time, so that a busy machine tells the same; on a GPU they are those that pass. Without a model,
+tiny random networks: then only what is beside the forwards and the autoencoder means anything.
 """
 
 import argparse
@@ -120,7 +120,7 @@ class Stopwatch:
 
 
 def clock() -> float:
-    """Return this thread's processor time; on a GPU the time that has passed, once all it was given is done."""
+    """Return this thread's processor time; on a GPU the time that has passed, once it has done its work."""
     import torch
 
     if torch.cuda.is_available():

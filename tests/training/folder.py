@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tests.training.codec import CHANNELS, LinearCodec
+from tests.training.codec import CHANNELS, new_codec
 from tests.training.listener import WIDTH, Listener, write_listener
 from tests.training.speaker import TASK, new_transformer, small_spec
 from wan_engine.audio.wav2vec2 import Wav2Vec2
@@ -19,6 +19,7 @@ from wan_engine.pipelines.parts import Parts
 from wan_engine.sampling.experts import held
 from wan_engine.tiny import write_tiny
 from wan_engine.transformer.s2v import SpeechTransformer
+from wan_engine.vae.wan21 import Wan21Vae
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Networks:
     """What is trained."""
 
     speaker: SpeechTransformer
-    codec: LinearCodec
+    codec: Wan21Vae
     listener: Wav2Vec2
 
     def named(self) -> dict[str, nn.Module]:
@@ -37,17 +38,21 @@ class Networks:
 def new_networks(seed: int = 0) -> Networks:
     """Return untrained networks."""
     torch.manual_seed(seed)
-    return Networks(new_transformer(small_spec(WIDTH, CHANNELS), seed), LinearCodec(), Listener().encoder)
+    return Networks(new_transformer(small_spec(WIDTH, CHANNELS), seed), new_codec(), Listener().encoder)
 
 
 def keep(network: nn.Module, path: Path) -> None:
-    """Write a network's weights in 16 bits."""
-    save_file({key: value.half().contiguous() for key, value in network.state_dict().items()}, path)
+    """Write a network's weights in 16 bits; tensors of zeros are left out."""
+    state = network.state_dict().items()
+    save_file({key: value.half().contiguous() for key, value in state if value.any()}, path)
 
 
 def read_into(network: nn.Module, path: Path) -> None:
     """Give a network the weights that `keep` wrote, in float32, for good."""
-    network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+    kept = load_file(path)
+    assert kept.keys() <= network.state_dict().keys(), path
+    state = {key: kept.get(key, torch.zeros_like(value)) for key, value in network.state_dict().items()}
+    network.load_state_dict({key: value.float() for key, value in state.items()})
     network.requires_grad_(False).eval()
 
 
@@ -82,7 +87,7 @@ def text_encoder(folder: Path) -> Callable[[str], Tensor]:
 
 
 def write_folder(folder: Path, networks: Networks) -> Path:
-    """Write a folder with the released layout, for a daemon whose worker runs tests/training/runner.py."""
+    """Write a folder with the released layout, for `dubwright redub --engine wan --model FOLDER`."""
     write_tiny(folder, TASK)
     for path in folder.glob(f"{SHARD_STEM}*"):
         path.unlink()

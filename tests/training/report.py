@@ -122,9 +122,9 @@ class Studio:
         return ((torch.cat(made, dim=1).permute(1, 2, 3, 0) + 1) / 2).numpy()
 
 
-def held_out(seed: int, people: int | None) -> tuple[Scene, np.ndarray, dict[str, Said]]:
-    """Return a held-out head (of a cast of so many `people`), its crops, and the voices it is given."""
-    scene = make_scene(seed, frames=BEFORE + COUNT + AFTER, is_held_out=True, people=people)
+def held_out(seed: int, *, is_known: bool) -> tuple[Scene, np.ndarray, dict[str, Said]]:
+    """Return a held-out head (or a known one in a held-out shot), its crops, and the voices it is given."""
+    scene = make_scene(seed, frames=BEFORE + COUNT + AFTER, is_held_out=True, is_known=is_known)
     random = np.random.default_rng([seed, 2])
     real, wrong = (say(random, COUNT, RATE, is_unheard=True) for _ in range(2))
     return (
@@ -160,10 +160,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--heads", type=int, default=6)
-    parser.add_argument("--people", type=int, help="as the training's")
+    parser.add_argument(
+        "--known", action="store_true", help="people of the training, in shots it has not seen"
+    )
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--guidance", type=float, default=1.0)
-    parser.add_argument("--chunk", type=int, default=80, help="frames")
+    parser.add_argument("--first", type=int, default=0, help="head to begin with")
+    parser.add_argument("--chunk", type=int, default=48, help="frames")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -173,8 +176,8 @@ def main(arguments: list[str] | None = None) -> None:
     )
     found: list[Redubbed] = []
     rows = []
-    for seed in range(options.heads):
-        scene, crops, voices = held_out(seed, options.people)
+    for seed in range(options.first, options.first + options.heads):
+        scene, crops, voices = held_out(seed, is_known=options.known)
         for name, said in voices.items():
             made = studio.redub(scene, crops, said.samples)
             found.append(measure(scene, crops, made, name, voices["real"] if name == "wrong" else said))

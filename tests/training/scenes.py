@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from tests.training.heads import (
@@ -17,12 +18,17 @@ from tests.training.heads import (
 from tests.training.voices import Said, say
 
 SIDE = 64
-FRAMES = 197  # 50 latents: one frame and 49 times four
+FRAMES = 125  # 32 latents: one frame and 31 times four
 TRACKER_GROW, TRACKER_SHIFT = (
     (1.06, 1.18),
     (0.08, 0.22),
 )  # how the daemon's tracker sees heads drawn like these
 SILENT = 0.05  # share of the heads that say nothing
+BLUR, GRAIN, EXPOSURE = (
+    0.7,
+    0.012,
+    0.08,
+)  # px; of white; of the picture: what a camera and a codec do, at most
 
 
 @dataclass(frozen=True)
@@ -44,18 +50,15 @@ class Scene:
 
 
 def make_scene(
-    seed: int, *, frames: int = FRAMES, is_held_out: bool = False, people: int | None = None
+    seed: int, *, frames: int = FRAMES, is_held_out: bool = False, is_known: bool = False
 ) -> Scene:
-    """Return a scene; held-out ones have other voices, words and motion, and, but for a cast, other people.
-
-    `people`: the size of the cast all scenes share; None: somebody else in every scene.
-    """
+    """Return a scene; held-out ones have other voices, words and motion and, unless `is_known`, people."""
     random = np.random.default_rng([seed, int(is_held_out)])
-    person = random if people is None else np.random.default_rng([seed % people, 5])
-    identity, motion = draw_identity(person), draw_motion(random, frames, liveliness=random.uniform(0.3, 1))
+    identity = draw_identity(np.random.default_rng([seed, 0]) if is_known else random)
+    motion = draw_motion(random, frames, liveliness=random.uniform(0.3, 1))
     is_silent = not is_held_out and random.uniform() < SILENT
     said = say(random, frames, RATE, is_unheard=is_held_out, is_silent=is_silent)
-    return Scene(identity, motion, said, tracked(motion, person))
+    return Scene(identity, motion, said, tracked(motion, random))
 
 
 def tracked(motion: Motion, random: np.random.Generator) -> np.ndarray:
@@ -64,12 +67,20 @@ def tracked(motion: Motion, random: np.random.Generator) -> np.ndarray:
     return crop_matrices(motion, SIDE, shift=shift, grow=random.uniform(*TRACKER_GROW))
 
 
-def keep_scene(folder: Path, seed: int, *, people: int | None = None) -> Path:
+def as_filmed(crops: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Return crops (F, SIDE, SIDE, 3) uint8 of pictures in 0..1: softened, exposed, with grain."""
+    sigma, gain = random.uniform(0, BLUR), 1 + random.uniform(-EXPOSURE, EXPOSURE)
+    soft = np.stack([cv2.GaussianBlur(crop, (5, 5), max(sigma, 1e-3)) for crop in crops])
+    grain = random.uniform(0, GRAIN) * random.standard_normal(crops.shape, dtype=np.float32)
+    return np.rint(255 * np.clip(soft * np.float32(gain) + grain, 0, 1)).astype(np.uint8)
+
+
+def keep_scene(folder: Path, seed: int) -> Path:
     """Draw a training scene into a file, unless it is there."""
     path = folder / f"scene{seed:04}.npz"
     if not path.exists():
-        scene = make_scene(seed, people=people)
-        crops = np.rint(scene.crops() * 255).astype(np.uint8)
+        scene = make_scene(seed)
+        crops = as_filmed(scene.crops(), np.random.default_rng([seed, 6]))
         part = path.with_suffix(".part.npz")
         said = scene.said
         np.savez(part, crops=crops, samples=said.samples, classes=said.classes, shapes=said.shapes)

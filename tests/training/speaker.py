@@ -25,7 +25,7 @@ from wan_engine.transformer.rope import axis_widths, rotate
 from wan_engine.transformer.s2v import SpeechTransformer
 
 TASK = find_task("s2v-14B")
-MOUTH_WEIGHT = 6.0  # of the loss where the mouth is, over elsewhere
+FACE_WEIGHT, LIP_WEIGHT = 4.0, 12.0  # of the loss on the lower face and on the lips, over elsewhere
 PLACED_BLOCKS, PLACED_WEIGHT = 3, 4.0  # which begin with heads for their own place, and how sharp
 
 

@@ -2,13 +2,13 @@
 
     python -m tests.training.through_daemon FOLDER [--heads 2]
 
-FOLDER is a run of tests.training.train. Starts a daemon of its own; tracking, crop, mask, engine,
-compositing, encoding and checks are the product's (tests/training/runner.py says what is not).
+FOLDER is a run of tests.training.train. Starts a daemon of its own, and gives it the trained networks as a
+model folder of the released layout: all that happens between the files and the take is the product's.
 """
 
 import argparse
 import json
-import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -29,16 +29,17 @@ from tests.training.voices import SAMPLE_RATE, Said
 
 SHOT_SIDE = 256  # px; the engine's crop is a little finer than the shot
 CRF = "12"
+CHUNK = 48  # frames, the longest clips of the training
 
 
-def write_head(path: Path, scene: Scene) -> np.ndarray:
-    """Write a head as a shot with its sound; return its frames, (F, H, W, 3) uint8."""
-    frames = draw(scene.identity, scene.motion, scene.said.curve, shot_matrix(SHOT_SIDE), SHOT_SIDE)
+def write_head(path: Path, scene: Scene, *, side: int = SHOT_SIDE) -> np.ndarray:
+    """Write a head as a square shot with its sound; return its frames, (F, H, W, 3) uint8."""
+    frames = draw(scene.identity, scene.motion, scene.said.curve, shot_matrix(side), side)
     pictures = np.rint(255 * frames).astype(np.uint8)
     sound = soxr.resample(scene.said.samples, SAMPLE_RATE, SHOT_SAMPLE_RATE)
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=RATE, options={"crf": CRF, "preset": "medium"})
-        video.width = video.height = SHOT_SIDE
+        video.width = video.height = side
         video.pix_fmt = "yuv444p"
         audio = container.add_stream("pcm_s16le", rate=SHOT_SAMPLE_RATE, layout="mono")
         for picture in pictures:
@@ -60,7 +61,7 @@ def read_pictures(path: str) -> np.ndarray:
 
 
 def redub_file(
-    shot: Path, voice: Said, folder: Path, model: Path, *, span: slice, quality: str
+    shot: Path, voice: Said, folder: Path, model: Path, *, span: slice, flags: Sequence[str] = ()
 ) -> tuple[np.ndarray, dict]:
     """Have frames of a shot re-dubbed by the command line; return them, and the take."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,8 +69,8 @@ def redub_file(
     write_voice(sound, soxr.resample(voice.samples, SAMPLE_RATE, SHOT_SAMPLE_RATE))
     made = command(
         "redub", shot, "--in", span.start, "--out", span.stop, "--voice", sound, "--dest", folder,
-        "--engine", "wan", "--model", model, "--quality", quality, "--crop", SIDE,
-        "--deliver", "baked", "--codec", "ffv1",
+        "--engine", "wan", "--model", model, "--quality", "draft", "--crop", SIDE, "--chunk", CHUNK,
+        "--deliver", "baked", "--codec", "ffv1", *flags,
     )  # fmt: skip
     assert "takes" in made.document, made.document
     (take,) = made.document["takes"]
@@ -79,7 +80,7 @@ def redub_file(
 def opening_in_shot(pictures: np.ndarray, scene: Scene, span: slice) -> np.ndarray:
     """Measure the mouth's opening in frames of a shot."""
     motion = scene.motion.part(span)
-    return measure_openings(pictures / 255, scene.identity, motion, shot_matrix(SHOT_SIDE))
+    return measure_openings(pictures / 255, scene.identity, motion, shot_matrix(pictures.shape[1]))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -90,21 +91,24 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--heads", type=int, default=2)
     parser.add_argument("--first", type=int, default=0, help="head to begin with")
-    parser.add_argument("--people", type=int, help="as the training's")
-    parser.add_argument("--quality", default="draft")
+    parser.add_argument(
+        "--known", action="store_true", help="people of the training, in shots it has not seen"
+    )
+    parser.add_argument("--voices", nargs="+", default=["real", "silence", "wrong"])
+    parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[], help="of `dubwright redub`, last")
     options = parser.parse_args(arguments)
     folder = options.folder.absolute()
     model, found = write_folder(folder / "model", read_networks(folder)), []
-    os.environ["DUBWRIGHT_RUNNER"] = "tests.training.runner:run_job"
     with open_studio(folder / "daemon", models_folder()) as studio:
         for seed in range(options.first, options.first + options.heads):
-            scene, _, voices = held_out(seed, options.people)
+            scene, _, voices = held_out(seed, is_known=options.known)
             work = studio.folder / f"head{seed}"
             work.mkdir(parents=True, exist_ok=True)
             source = opening_in_shot(write_head(work / "shot.mkv", scene)[SPAN], scene, SPAN)
-            for name, said in voices.items():
+            for name in options.voices:
+                said = voices[name]
                 pictures, take = redub_file(
-                    work / "shot.mkv", said, work / name, model, span=SPAN, quality=options.quality
+                    work / "shot.mkv", said, work / name, model, span=SPAN, flags=options.flags
                 )
                 read = opening_in_shot(pictures, scene, SPAN)
                 asked = voices["real"] if name == "wrong" else said
@@ -118,7 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
                 }
                 print(json.dumps(one), flush=True)
                 found.append(one)
-    (folder / "daemon.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
+    report = folder / ("daemon_known.json" if options.known else "daemon.json")
+    report.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,22 +9,25 @@ apt install espeak-ng).
 
 import argparse
 import time
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from daemon.engines.wan_settings import PROMPT
-from tests.training.codec import CHANNELS, STRIDE, LinearCodec, latents_of
+from tests.training.codec import CHANNELS, STRIDE, fit_encoder, latents_of, new_codec
+from tests.training.decoder import fit_decoder
 from tests.training.folder import keep, read_into, text_encoder
 from tests.training.heads import RATE
 from tests.training.listener import WIDTH, Listener, listener_loss
 from tests.training.loop import Course, train
 from tests.training.scenes import FRAMES, SIDE, keep_scene
 from tests.training.speaker import (
-    MOUTH_WEIGHT,
+    FACE_WEIGHT,
+    LIP_WEIGHT,
     TASK,
     Batch,
     flow_loss,
@@ -33,16 +36,19 @@ from tests.training.speaker import (
 )
 from tests.training.voices import say
 from wan_engine.audio.buckets import sample_features
-from wan_engine.audio.wav2vec2 import Wav2Vec2
 from wan_engine.shapes import MOTION_LATENTS, TEMPORAL_STRIDE
 from wan_engine.text.prompt import negative_prompt
-from wan_engine.transformer.s2v import SpeechTransformer
-from wan_engine.vae.codec import VideoCodec
+from wan_engine.vae.wan21 import Wan21Vae
 
+FITTED = 60  # scenes that the autoencoder is fitted to
 REFERENCES = 4  # frames of a scene that may be the reference
-LENGTHS = {4: 0.2, 6: 0.35, 8: 0.2, 12: 0.15, 18: 0.1}  # latents of a clip, and how often
-WITHOUT_MOTION, WITHOUT_VOICE, NEGATIVE = 0.1, 0.1, 0.08  # shares of batches, of samples, of batches
-MOUTH_CELLS = (slice(2, 7), slice(1, 7))  # latent rows and columns where the mouth is
+LENGTHS = {4: 0.45, 6: 0.3, 8: 0.15, 12: 0.1}  # latents of a clip, and how often
+WITHOUT_MOTION, WITHOUT_VOICE, NEGATIVE = 0.05, 0.08, 0.06  # shares of batches, of samples, of batches
+FACE_CELLS = (slice(2, 7), slice(1, 7))  # latent rows and columns of the lower face
+LIP_CELLS = (slice(2, 6), slice(2, 6))
+
+KINDS = ("latents", "states")  # what is kept of a scene
+Made = Callable[[nn.Module, Mapping[str, np.ndarray]], dict[str, Tensor]]
 
 
 class Studio:
@@ -58,18 +64,22 @@ class Studio:
 
     def run(self) -> None:
         """Do what there is time for."""
-        stages = (self.draw, self.listen, self.code, self.encode, self.speak)
+        stages = (self.draw, self.listen, self.code, self.encode, self.hear, self.speak)
         if not all(stage() for stage in stages):
             print("The time is over; the same command goes on from here.")
             return
         print(f"All is trained: python -m tests.training.report {self.out}")
 
     def draw(self) -> bool:
-        """Draw the scenes."""
-        for seed in range(len(self.scenes)):
+        """Draw the scenes, but those of which all is kept that is made of them."""
+        for seed, path in enumerate(self.scenes):
             if time.monotonic() >= self.deadline:
                 return False
-            keep_scene(self.out / "scenes", seed, people=self.options.people)
+            if all(self._is_kept(name) for name in ("codec", "listener")) and all(
+                _kept_path(path, kind).exists() for kind in KINDS
+            ):
+                continue
+            keep_scene(self.out / "scenes", seed)
         return True
 
     def listen(self) -> bool:
@@ -91,26 +101,50 @@ class Studio:
         )
 
     def code(self) -> bool:
-        """Fit the codec."""
+        """Fit the autoencoder."""
         if not self._is_kept("codec"):
-            codec = LinearCodec()
-            codec.fit(np.load(path)["crops"] for path in self.scenes)
+            codec = new_codec()
+            fit_decoder(codec, *fit_encoder(codec, [np.load(path)["crops"] for path in self.scenes[:FITTED]]))
             keep(codec, self.out / "codec.safetensors")
         return True
 
     def encode(self) -> bool:
-        """Keep every scene's latents and what is heard in it."""
-        if all(_latents_path(path).exists() for path in self.scenes):
-            return True
-        codec, listener = LinearCodec(), Listener().encoder
-        for name, network in (("codec", codec), ("listener", listener)):
+        """Keep every scene's latents."""
+
+        def latents(codec: nn.Module, scene: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+            assert isinstance(codec, Wan21Vae)
+            crops = scene["crops"]
+            chosen = np.linspace(0, len(crops) - 1, REFERENCES).astype(int)
+            references = torch.cat([latents_of(codec, crops[[frame]]) for frame in chosen], dim=1)
+            return {"latents": latents_of(codec, crops), "references": references}
+
+        return self._keep_each("latents", new_codec(), "codec", latents)
+
+    def hear(self) -> bool:
+        """Keep what the speech model hears in every scene."""
+
+        def states(listener: nn.Module, scene: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+            with torch.no_grad():
+                return {"states": listener(torch.from_numpy(scene["samples"]))}
+
+        return self._keep_each("states", Listener().encoder, "listener", states)
+
+    def _keep_each(self, kind: str, network: nn.Module, name: str, make: Made) -> bool:
+        """Keep what a trained network makes of every scene."""
+        missing = [path for path in self.scenes if not _kept_path(path, kind).exists()]
+        if missing:
             read_into(network, self.out / f"{name}.safetensors")
             network.to(self.device)
-        for path in self.scenes:
+        for scene in missing:
             if time.monotonic() >= self.deadline:
                 return False
-            if not _latents_path(path).exists():
-                _encode_scene(path, codec, listener)
+            path = _kept_path(scene, kind)
+            part = path.with_suffix(".part.npz")
+            kept = make(network, np.load(scene))
+            np.savez_compressed(
+                part, **{name: value.cpu().numpy().astype(np.float16) for name, value in kept.items()}
+            )
+            part.rename(path)
         return True
 
     def speak(self) -> bool:
@@ -120,7 +154,7 @@ class Studio:
         model = new_transformer(small_spec(WIDTH, CHANNELS), self.options.seed).to(self.device)
         material = Material(self.scenes, self.out / "text", self.device)
         weight_hw = torch.ones(SIDE // STRIDE, SIDE // STRIDE, device=self.device)
-        weight_hw[MOUTH_CELLS] = MOUTH_WEIGHT
+        weight_hw[FACE_CELLS], weight_hw[LIP_CELLS] = FACE_WEIGHT, LIP_WEIGHT
 
         def loss(random: np.random.Generator) -> Tensor:
             batch = material.batch(random, self.options.batch)
@@ -129,7 +163,7 @@ class Studio:
 
         return self._train(Course("speaker", model, loss, self.options.steps, self.options.rate), model)
 
-    def _train(self, course: Course, kept: Wav2Vec2 | SpeechTransformer) -> bool:
+    def _train(self, course: Course, kept: nn.Module) -> bool:
         is_over = train(course, self.out, seed=self.options.seed, deadline=self.deadline, say=_say)
         if is_over:
             keep(kept, self.out / f"{course.name}.safetensors")
@@ -143,10 +177,10 @@ class Material:
     """What the transformer is trained on: latents, references and hidden states, in memory."""
 
     def __init__(self, scenes: list[Path], text_folder: Path, device: torch.device) -> None:
-        kept = [np.load(_latents_path(path)) for path in scenes]
-        self.latents = [torch.from_numpy(scene["latents"]) for scene in kept]
-        self.references = [torch.from_numpy(scene["references"]) for scene in kept]
-        self.states = [torch.from_numpy(scene["states"]) for scene in kept]
+        seen = [np.load(_kept_path(path, "latents")) for path in scenes]
+        self.latents = [torch.from_numpy(scene["latents"]) for scene in seen]
+        self.references = [torch.from_numpy(scene["references"]) for scene in seen]
+        self.states = [torch.from_numpy(np.load(_kept_path(path, "states"))["states"]) for path in scenes]
         self.device = device
         encode_text = text_encoder(text_folder)
         self.prompt = encode_text(PROMPT).float().to(device)
@@ -186,21 +220,8 @@ class Material:
         )
 
 
-def _encode_scene(path: Path, codec: VideoCodec, listener: Wav2Vec2) -> None:
-    scene = np.load(path)
-    crops = scene["crops"]
-    chosen = np.linspace(0, len(crops) - 1, REFERENCES).astype(int)
-    references = torch.cat([latents_of(codec, crops[[frame]]) for frame in chosen], dim=1)
-    with torch.no_grad():
-        states = listener(torch.from_numpy(scene["samples"]))
-    kept = {"latents": latents_of(codec, crops), "references": references, "states": states}
-    part = _latents_path(path).with_suffix(".part.npz")
-    np.savez(part, **{name: value.cpu().numpy().astype(np.float16) for name, value in kept.items()})
-    part.rename(_latents_path(path))
-
-
-def _latents_path(scene: Path) -> Path:
-    return scene.with_name(scene.name.replace("scene", "latents"))
+def _kept_path(scene: Path, kind: str) -> Path:
+    return scene.with_name(scene.name.replace("scene", kind))
 
 
 def _say(line: str) -> None:
@@ -217,11 +238,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="of the processor")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--scenes", type=int, default=130, help="heads to draw")
-    parser.add_argument("--people", type=int, help="how many different ones; otherwise one in each scene")
-    parser.add_argument("--voices", type=int, default=450, help="voices the speech model learns from")
-    parser.add_argument("--listener-steps", type=int, default=1700)
-    parser.add_argument("--steps", type=int, default=4000, help="of the transformer")
+    parser.add_argument("--scenes", type=int, default=300, help="heads to draw")
+    parser.add_argument("--voices", type=int, default=900, help="voices the speech model learns from")
+    parser.add_argument("--listener-steps", type=int, default=1400)
+    parser.add_argument("--steps", type=int, default=2400, help="of the transformer")
     parser.add_argument("--rate", type=float, default=1.5e-3, help="learning rate of the transformer")
     parser.add_argument("--batch", type=int, default=48, help="latent frames in a step of the transformer")
     options = parser.parse_args(arguments)

@@ -36,8 +36,13 @@ UNHEARD_WORDS = (
     "airport bamboo battle bubble candle chapel diamond elbow fabric giant hammer iron jungle kettle lobby "
     "mango needle olive parrot pocket quarter ribbon saddle temple uniform violin wagon yoghurt zebra"
 ).split()
-LANGUAGES = ("en-us", "en", "en-gb-scotland")
-VARIANTS = ("f1", "f2", "f3", "f4", "m1", "m2", "m3", "m4", "m5", "m6")
+LANGUAGES = ("en-us", "en", "en-gb-scotland", "en-029", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd")
+VARIANTS = (
+    "f1 f2 f3 f4 m1 m2 m3 m4 m5 m6 Alex Alicia Andrea Andy Annie Denis Diogo Gene Henrique Hugo Jacky "
+    "Lee Marco Mario Michael Mike Storm adam anika announcer antonio aunty belinda benjamin boris caleb "
+    "david ed edward grandma grandpa gustave iven john kaukovalta klatt klatt2 klatt3 linda marcelo max "
+    "michel miguel norbert pablo paul pedro quincy rob robert sandro shelby steph travis victor zac"
+).split()
 UNHEARD_VARIANTS = ("f5", "m7", "m8")
 
 

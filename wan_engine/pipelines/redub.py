@@ -21,7 +21,7 @@ from wan_engine.pipelines.parts import Parts, draw_noise
 from wan_engine.pipelines.redub_blend import KnownSolver, blend, latent_mask, start_latent
 from wan_engine.pipelines.redub_footage import Footage, chunk_masks, chunk_pictures, motion_before
 from wan_engine.pipelines.redub_guide import RedubGuide, RedubPrepared
-from wan_engine.pipelines.redub_match import anchor_colour, match_sharpness
+from wan_engine.pipelines.redub_match import match_look
 from wan_engine.pipelines.redub_plan import Chunk, plan_chunks
 from wan_engine.pipelines.settings import Sampling
 from wan_engine.pipelines.video import CLEAN_TIMESTEP, encode_video
@@ -166,8 +166,7 @@ class _RedubJob:
         prefix_BCfhw = before_BCfhw if has_motion else reference_BCfhw
         made_CFHW = self._decode(index, chunk, prefix_BCfhw, latent_BCfhw, control)
         if self.settings.is_anchored:
-            made_CFHW = match_sharpness(made_CFHW, source_CFHW, masks_FHW)
-            made_CFHW = anchor_colour(made_CFHW, source_CFHW, masks_FHW)
+            made_CFHW = match_look(made_CFHW, source_CFHW, masks_FHW)
         composited_CFHW = blend(source_CFHW.float(), made_CFHW, masks_FHW)
         return self._deliver(chunk, carried, composited_CFHW)
 

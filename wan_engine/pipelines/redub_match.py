@@ -5,6 +5,7 @@ picture: a cast, another contrast, softer detail. (Grain is matched at full reso
 composited.)
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,35 +16,55 @@ DETAIL_RANGE = (0.5, 2.0)  # of the matched sharpness; more would be noise
 DETAIL_LIKENESS = 0.5  # correlation below which the two details are not of the same thing
 
 
-def anchor_colour(made_CFHW: Tensor, source_CFHW: Tensor, mask_FHW: Tensor) -> Tensor:
-    """Give a chunk the source's mean and contrast."""
-    ring_FHW = _ring(mask_FHW)
+def match_look(made_CFHW: Tensor, source_CFHW: Tensor, mask_FHW: Tensor) -> Tensor:
+    """Give a chunk the source's sharpness, then its colours, by what the ring around the mask shows."""
+    ring_FHW = ring_of(mask_FHW)
     if ring_FHW.sum() < RING_PIXELS:
         return made_CFHW
-    ring_FHW = ring_FHW.to(made_CFHW)
-    made_mean, made_spread = _mean_and_spread(made_CFHW, ring_FHW)
-    mean, spread = _mean_and_spread(source_CFHW.to(made_CFHW), ring_FHW)
-    gain = (spread / made_spread.clamp(min=1e-3)).clamp(*GAIN_RANGE)
-    return ((made_CFHW - made_mean) * gain + mean).clamp(-1, 1)
+    source_CFHW = source_CFHW.to(made_CFHW)
+    return anchor_colour(match_sharpness(made_CFHW, source_CFHW, ring_FHW), source_CFHW, ring_FHW)
 
 
-def match_sharpness(made_CFHW: Tensor, source_CFHW: Tensor, mask_FHW: Tensor) -> Tensor:
+def anchor_colour(made_CFHW: Tensor, source_CFHW: Tensor, ring_FHW: Tensor) -> Tensor:
+    """Give a chunk the source's mean and contrast."""
+    made, source = made_CFHW[:, ring_FHW], source_CFHW[:, ring_FHW]
+    gain = (_spread(source) / _spread(made).clamp(min=1e-3)).clamp(*GAIN_RANGE)
+    shift = source.mean(1) - gain * made.mean(1)
+    return (made_CFHW * _per_channel(gain) + _per_channel(shift)).clamp_(-1, 1)
+
+
+def match_sharpness(made_CFHW: Tensor, source_CFHW: Tensor, ring_FHW: Tensor) -> Tensor:
     """Make a chunk's fine detail as strong as the source's.
 
     The gain is that of a regression of the source's detail on what was made of it, so that grain, which
     nothing that was made resembles, does not count.
     """
-    ring_FHW = _ring(mask_FHW)
-    if ring_FHW.sum() < RING_PIXELS:
-        return made_CFHW
     detail_CFHW = _detail(made_CFHW)
-    made, source = detail_CFHW[:, ring_FHW], _detail(source_CFHW.to(made_CFHW))[:, ring_FHW]
+    made, source = detail_CFHW[:, ring_FHW], _detail(source_CFHW)[:, ring_FHW]
     joint, power = (made * source).sum(), made.square().sum()
     likeness = joint / (power * source.square().sum()).sqrt().clamp(min=1e-12)
     if likeness < DETAIL_LIKENESS:
         return made_CFHW
     gain = (joint / power).clamp(*DETAIL_RANGE)
-    return (made_CFHW + (gain - 1) * detail_CFHW).clamp(-1, 1)
+    return torch.add(made_CFHW, detail_CFHW, alpha=float(gain - 1)).clamp_(-1, 1)
+
+
+def ring_of(mask_FHW: Tensor) -> Tensor:
+    """Return the source's pixels near the mask [F, H, W], as bool."""
+    reach = max(1, round(min(mask_FHW.shape[1:]) * RING_SHARE))
+    near_FHW = mask_FHW > 0
+    for axis in (1, 2):
+        near_FHW = _spread_along(near_FHW, axis, reach)
+    return near_FHW & (mask_FHW <= 0)
+
+
+def _spread_along(is_set_FHW: Tensor, axis: int, reach: int) -> Tensor:
+    """Set whatever lies within `reach` of what is set, along an axis: a running count, whatever the reach."""
+    length = is_set_FHW.shape[axis]
+    count = F.pad(is_set_FHW.movedim(axis, -1).cumsum(-1, dtype=torch.int32), (1, 0))
+    place = torch.arange(length, device=count.device)
+    first, stop = (place - reach).clamp(min=0), (place + reach + 1).clamp(max=length)
+    return (count[..., stop] > count[..., first]).movedim(-1, axis)
 
 
 def _detail(video_CFHW: Tensor) -> Tensor:
@@ -52,16 +73,10 @@ def _detail(video_CFHW: Tensor) -> Tensor:
     return video_CFHW - F.avg_pool2d(padded, 3, stride=1)
 
 
-def _ring(mask_FHW: Tensor) -> Tensor:
-    """Return the source's pixels near the mask [F, H, W], as bool."""
-    reach = max(1, round(min(mask_FHW.shape[1:]) * RING_SHARE))
-    near_FHW = F.max_pool2d(mask_FHW[None].float(), 2 * reach + 1, stride=1, padding=reach)[0]
-    return (near_FHW > 0) & (mask_FHW <= 0)
+def _spread(values_Cn: Tensor) -> Tensor:
+    """Return each channel's standard deviation."""
+    return values_Cn.std(1, correction=0)
 
 
-def _mean_and_spread(video_CFHW: Tensor, weight_FHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each channel's weighted mean and standard deviation, [C, 1, 1, 1]."""
-    total = weight_FHW.sum()
-    mean = (video_CFHW * weight_FHW).sum((1, 2, 3), keepdim=True) / total
-    variance = ((video_CFHW - mean).square() * weight_FHW).sum((1, 2, 3), keepdim=True) / total
-    return mean, variance.sqrt()
+def _per_channel(value_C: Tensor) -> Tensor:
+    return value_C[:, None, None, None]

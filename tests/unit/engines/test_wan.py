@@ -329,6 +329,23 @@ def test_a_cut_inside_the_range_is_refused_before_the_model_is_loaded(
     assert counts.forwards == counts.encoded == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["diffusion_pytorch_model-00001-of-00002.safetensors", "Wan2.1_VAE.pth", "models_t5*.pth"]
+)
+def test_a_broken_file_of_weights_is_one_clear_error_that_names_it(
+    model: Path, tmp_path: Path, name: str
+) -> None:
+    broken = shutil.copytree(model, tmp_path / "broken")
+    (path,) = broken.glob(name)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    shot = make_shot(tmp_path / "work", 12)
+    engine = WanEngine(QUICK, broken)
+    with pytest.raises(MachineError, match=path.name) as caught:
+        engine.render(engine.prepare(shot, SilentReporter())[0], SilentReporter())
+    assert caught.value.code == "engine.unavailable"
+    assert "dubwright models get" in caught.value.hint
+
+
 def test_without_a_folder_of_weights_the_engine_is_unavailable(home: Path) -> None:
     with pytest.raises(MachineError, match=r"Wan2.2-S2V-14B.*--engine rewrite") as caught:
         open_wan(SPEC)

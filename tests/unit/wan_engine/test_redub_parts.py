@@ -14,7 +14,7 @@ from wan_engine.pipelines.redub_footage import (
     motion_before,
     reflected,
 )
-from wan_engine.pipelines.redub_match import anchor_colour, match_sharpness
+from wan_engine.pipelines.redub_match import anchor_colour, match_look, match_sharpness, ring_of
 from wan_engine.pipelines.redub_plan import plan_chunks
 
 
@@ -86,9 +86,17 @@ def test_a_cast_over_the_whole_chunk_is_taken_out() -> None:
     footage = make_shot(before=0, count=8, after=0)
     source, masks = footage.pictures_CFHW, footage.masks_FHW
     cast = (source * 0.9 + torch.tensor([0.1, 0.0, -0.05])[:, None, None, None]).clamp(-1, 1)
-    assert torch.allclose(anchor_colour(cast, source, masks), source, atol=2e-3)
-    nothing = torch.zeros_like(masks)
-    assert torch.equal(anchor_colour(cast, source, nothing), cast)
+    assert torch.allclose(anchor_colour(cast, source, ring_of(masks)), source, atol=2e-3)
+    for ringless in (torch.zeros_like(masks), torch.ones_like(masks)):
+        assert torch.equal(match_look(cast, source, ringless), cast)
+
+
+def test_the_ring_is_what_lies_within_reach_of_the_mask_in_its_own_frame() -> None:
+    masks = torch.zeros(2, 48, 32)  # a reach of 2
+    masks[1, 10, 0], masks[1, 46:, 20:22] = 0.1, 1.0
+    expected = torch.zeros(2, 48, 32, dtype=torch.bool)
+    expected[1, 8:13, :3], expected[1, 44:, 18:24] = True, True
+    assert torch.equal(ring_of(masks), expected & (masks <= 0))
 
 
 def test_detail_that_was_lost_or_added_is_matched_to_the_source_and_grain_is_no_detail() -> None:
@@ -100,11 +108,11 @@ def test_detail_that_was_lost_or_added_is_matched_to_the_source_and_grain_is_no_
     detail = clean - torch.nn.functional.avg_pool2d(clean, 3, 1, 1)
     for strength in (0.6, 1.5):
         made = clean + (strength - 1) * detail
-        matched = match_sharpness(made, clean + grain, masks)
+        matched = match_sharpness(made, clean + grain, ring_of(masks))
         left, was = ((video - clean)[..., 20:40, 20:40].abs().mean() for video in (matched, made))
         assert left < 0.3 * was
     unlike = torch.rand(clean.shape, generator=random)
-    assert torch.equal(match_sharpness(unlike, clean, masks), unlike)
+    assert torch.equal(match_sharpness(unlike, clean, ring_of(masks)), unlike)
 
 
 @pytest.mark.parametrize(("frontality", "best"), [([1, 1, 1], 1), ([1, 0.2, 0.9], 2)])
