@@ -28,6 +28,7 @@ Widget = TypeVar("Widget", bound=QWidget)
 _LABEL_WIDTH = 82  # px: the fields of all sections begin at one line
 _FIELD_WIDTH = 120
 _SLIDER_KEYS = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
+_INSET = 5  # px before the text of a number, as in other fields
 _BUTTON_PADDING = 28  # px of a button's own
 
 
@@ -183,6 +184,7 @@ def number(low: int, high: int, entered: Callable[[int], object] | None = None) 
     spin.setKeyboardTracking(False)
     if entered is not None:
         spin.valueChanged.connect(entered)
+    spin.lineEdit().setTextMargins(_INSET, 0, _INSET, 0)
     spin.lineEdit().returnPressed.connect(spin.clearFocus)
     return _guarded(spin)
 
