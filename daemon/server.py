@@ -108,6 +108,7 @@ class Server:
                 keeper,
                 paths=self._paths,
                 limits=self._config.limits,
+                gpu_gb=self._config.wan.memory_gb,
                 endpoint=endpoint.requests,
                 stop=self._stopping.set,
             )
