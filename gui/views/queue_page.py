@@ -28,7 +28,7 @@ from gui.views.night_bar import NightBar
 from gui.views.parts import muted, named, on_key, show_error
 from gui.views.table import make_table
 
-_WIDTHS = (92, 0, 0, 72, 58, 0, 62, 110, 90)  # px of each column; 0: a share of what is left
+_WIDTHS = (92, 0, 0, 72, 58, 0, 62, 118, 90)  # px of each column; 0: a share of what is left
 
 
 class _Action(NamedTuple):
