@@ -1,5 +1,6 @@
 """The Shots page by mouse and keys, with the real daemon: mask, ranges left alone, alignment, the job."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -244,6 +245,13 @@ def test_in_out_and_voice_are_dragged_typed_and_set_by_keys(app: App, page: Shot
     strip, form, player = page.panel.strip, page.form, page.panel.player
     shot = page.desk
     low = strip.height() - 20
+    voice = page.desk.sounds[1]
+    assert voice is not None
+    assert "what lies outside is not heard" in form._voice_note.text()
+    QTest.mouseClick(form.fit, LEFT)
+    assert shot.shot is not None
+    assert (shot.shot.in_, shot.shot.out) == (IN, IN + math.ceil(voice.seconds * 25))
+    undo(app)
     drag(strip, (strip._x(IN), 5), (strip._x(80), 5), (strip._x(60), 5))
     assert shot.shot is not None
     assert shot.shot.in_ == 60
