@@ -34,6 +34,7 @@ from daemon.queue.store import JobStore
 from daemon.schedule.forecast import estimate, forecast
 from daemon.schedule.keeper import Keeper
 from daemon.schedule.report import load_report, report_path
+from daemon.schedule.sharing import memory_left
 from daemon.worker.supervisor import Supervisor
 
 PATH_FIELDS = ("source", "voice", "picture", "pose", "model", "dest", "take", *GENERATE_PATHS)
@@ -50,6 +51,7 @@ class Handlers:
         *,
         paths: Paths,
         limits: LimitsConfig,
+        gpu_gb: float | None,
         endpoint: str,
         stop: Callable[[], None],
         problems: Collection[ErrorInfo] = (),
@@ -59,6 +61,7 @@ class Handlers:
         self._keeper = keeper
         self._paths = paths
         self._limits = limits
+        self._gpu_gb = gpu_gb  # what the setting leaves to the engine; None: all that is free
         self._endpoint = endpoint
         self._stop = stop
         self._started = time.monotonic()
@@ -209,11 +212,14 @@ class Handlers:
         samples = self._store.timings(cost_name(spec))
         guess = estimate(spec, samples)
         gpus = self._keeper.sensors.gpus() if getattr(spec, "engine", "") == "wan" else []
-        gpu = gpus[0].name if gpus else None
+        reply = messages.EstimateJobReply()
+        if gpus:
+            most = memory_left(gpus[0], self._gpu_gb)
+            reply = messages.EstimateJobReply(gpu=gpus[0].name, gpu_bytes=most)
         if guess is None:
-            return messages.EstimateJobReply(gpu=gpu)
-        return messages.EstimateJobReply(
-            usual_s=guess.usual, fast_s=guess.fast, slow_s=guess.slow, is_measured=bool(samples), gpu=gpu
+            return reply
+        return msgspec.structs.replace(
+            reply, usual_s=guess.usual, fast_s=guess.fast, slow_s=guess.slow, is_measured=bool(samples)
         )
 
     def forecast(self, request: messages.Forecast) -> messages.ForecastReply:

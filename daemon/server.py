@@ -112,6 +112,7 @@ class Server:
             keeper,
             paths=paths,
             limits=config.limits,
+            gpu_gb=config.wan.memory_gb,
             endpoint=endpoint.requests,
             stop=self._stopping.set,
             problems=[problem.to_info() for problem in self._problems],

@@ -176,7 +176,9 @@ QLineEdit:disabled, QSpinBox:disabled, QComboBox:disabled {{ color: {c.faint}; b
 QPlainTextEdit {{ border-color: {c.line}; }}
 QLineEdit[wrong="true"] {{ border-color: {c.bad}; }}
 QSpinBox QLineEdit {{ border: none; padding: 0; min-height: 0; background: transparent; }}
-Choice {{ padding-right: 24px; }}
+QSpinBox::up-button, QSpinBox::down-button {{ subcontrol-origin: border; width: 0; border: none; }}
+Choice {{ padding-right: 0; }}
+QSpinBox {{ padding: 3px 0; }}
 QComboBox:hover, QSpinBox:hover, QLineEdit:hover {{ border-color: {c.muted}; }}
 Choice::drop-down {{ border: none; width: 24px; }}
 Choice::down-arrow {{ image: none; }}

@@ -139,6 +139,7 @@ class EstimateJobReply(msgspec.Struct, frozen=True, kw_only=True):
     slow_s: float | None = None
     is_measured: bool = False  # by jobs like it on this machine, not by the costs that Dubwright comes with
     gpu: str | None = None  # the name of the GPU it would run on
+    gpu_bytes: int | None = None  # of its memory, the most that the job may take: the setting, else all free
 
 
 class ListTakes(msgspec.Struct, frozen=True, kw_only=True):

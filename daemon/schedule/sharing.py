@@ -22,6 +22,13 @@ COOLED_BY = 10
 """Degrees that a GPU must have cooled before work goes on."""
 
 
+def memory_left(gpu: GpuInfo, setting_gb: float | None) -> int:
+    """Return the most bytes of a GPU that a job may take: what others leave, up to what the setting says."""
+    ours = sum(process.memory or 0 for process in gpu.processes if process.is_ours)
+    left = max(0, gpu.memory_total - gpu.memory_used + ours)
+    return left if setting_gb is None else min(left, round(setting_gb * 2**30))
+
+
 @dataclass(frozen=True)
 class Readings:
     """The machine at one moment. None: it cannot be told."""

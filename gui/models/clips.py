@@ -15,6 +15,7 @@ from gui.media.sound import SAMPLE_RATE, read_sound
 Answer = TypeVar("Answer")
 
 LONGEST_SOUND_S = 600.0
+KEPT_BYTES = 120_000_000  # about ten minutes of sound
 PEAKS_A_SECOND = 200
 _PART = SAMPLE_RATE // PEAKS_A_SECOND
 
@@ -81,7 +82,9 @@ class Clips(QObject):
 
     def listen(self, path: str) -> None:
         """Read a file's sound."""
-        if path and path not in self._sounds:
+        if path in self._sounds:
+            self._sounds[path] = self._sounds.pop(path)  # now the last to be let go of
+        elif path:
             self._ask(
                 "sound",
                 path,
@@ -115,7 +118,14 @@ class Clips(QObject):
 
     def _hear(self, path: str, found: Sound) -> None:
         self._sounds[path] = found
+        self._let_go()
         self.changed.emit(path)
+
+    def _let_go(self) -> None:
+        """Keep what was listened to last; the shot at hand has two sounds."""
+        size = sum(sound.samples.nbytes for sound in self._sounds.values())
+        while size > KEPT_BYTES and len(self._sounds) > 2:
+            size -= self._sounds.pop(next(iter(self._sounds))).samples.nbytes
 
 
 def examine(path: Path) -> ClipFacts | str:

@@ -75,7 +75,7 @@ def counts_text(counts: Mapping[JobState, int], *, has_all: bool = True) -> str:
         ("queue.count_failed", (JobState.FAILED,)),
     ]
     said = [(key, sum(counts.get(state, 0) for state in states)) for key, states in groups]
-    return ", ".join(text(key, n=n) for key, n in (said if has_all else said[:2]) if n)
+    return text("list.comma").join(text(key, n=n) for key, n in (said if has_all else said[:2]) if n)
 
 
 def history(job: Job, log: Sequence[LogEntry]) -> list[str]:
@@ -120,7 +120,10 @@ def time_text(at: float) -> str:
     """Return a moment: the time of today, else with the date."""
     moment = time.localtime(at)
     is_today = time.strftime("%F", moment) == time.strftime("%F")
-    return time.strftime("%H:%M" if is_today else "%d %b %H:%M", moment)
+    if is_today:
+        return clock_text(at)
+    month = text("time.months").split()[moment.tm_mon - 1]
+    return text("time.date", day=moment.tm_mday, month=month, clock=clock_text(at))
 
 
 JOB_STATE_KEYS: dict[JobState, Key] = {

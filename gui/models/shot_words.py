@@ -56,9 +56,16 @@ def estimate_text(shot: Shot, guess: EstimateJobReply | None) -> str:
     if guess is None:
         return made
     if guess.usual_s is None:
-        return f"{made} " + text("shots.estimate_unknown")
+        return f"{made} " + text("shots.estimate_unknown") + _memory_text(guess)
     usual, where = duration_text(guess.usual_s), guess.gpu or text("shots.this_machine")
     if not guess.is_measured:
-        return f"{made} " + text("shots.estimate_guess", time=usual)
+        return f"{made} " + text("shots.estimate_guess", time=usual) + _memory_text(guess)
     fast, slow = duration_text(guess.fast_s or 0.0), duration_text(guess.slow_s or 0.0)
-    return f"{made} " + text("shots.estimate", time=usual, where=where, fast=fast, slow=slow)
+    said = text("shots.estimate", time=usual, where=where, fast=fast, slow=slow)
+    return f"{made} {said}{_memory_text(guess)}"
+
+
+def _memory_text(guess: EstimateJobReply) -> str:
+    if guess.gpu_bytes is None:
+        return ""
+    return " " + text("shots.estimate_memory", n=f"{guess.gpu_bytes / 1e9:.0f}")

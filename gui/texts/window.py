@@ -12,6 +12,7 @@ ENGLISH: dict[str, str] = {
     "language.en": "English",
     "language.system": "As the system",
     "language.zh": "简体中文",
+    "list.comma": ", ",
     "menu.edit": "Edit",
     "menu.file": "File",
     "menu.help": "Help",
@@ -36,9 +37,11 @@ ENGLISH: dict[str, str] = {
     "theme.contrast": "High contrast",
     "theme.dark": "Dark",
     "theme.light": "Light",
+    "time.date": "{day} {month} {clock}",
     "time.exact": "{n} s",
     "time.hours": "{n} h {m} min",
     "time.minutes": "{n} min",
+    "time.months": "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec",
     "time.seconds": "{n} s",
     "keys.all": """\
 Everywhere
@@ -88,6 +91,7 @@ CHINESE: dict[str, str] = {
     "language.en": "English",
     "language.system": "跟随系统",
     "language.zh": "简体中文",
+    "list.comma": "，",
     "menu.edit": "编辑",
     "menu.file": "文件",
     "menu.help": "帮助",
@@ -112,9 +116,11 @@ CHINESE: dict[str, str] = {
     "theme.contrast": "高对比度",
     "theme.dark": "深色",
     "theme.light": "浅色",
+    "time.date": "{month}{day}日 {clock}",
     "time.exact": "{n} 秒",
     "time.hours": "{n} 小时 {m} 分",
     "time.minutes": "{n} 分钟",
+    "time.months": "1月 2月 3月 4月 5月 6月 7月 8月 9月 10月 11月 12月",
     "time.seconds": "{n} 秒",
     "keys.all": """\
 通用

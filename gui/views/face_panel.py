@@ -1,6 +1,7 @@
 """Who speaks: the faces found in the range as pictures to click."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QIcon, QPixmap
@@ -51,6 +52,8 @@ class FacePanel(QWidget):
             self._add(one.face_id, hint, QPixmap.fromImage(one.thumbnail), face)
         if face != "auto" and face not in {one.face_id for one in faces[:_MOST]}:
             self._add(face, text("shots.face_n", n=face), None, face)
+        for before, after in pairwise([self.search, *self.buttons()]):
+            QWidget.setTabOrder(before, after)
 
     def show_search(self, *, is_busy: bool, is_possible: bool, offline: str) -> None:
         """Show whether the range can be searched now, or why not."""

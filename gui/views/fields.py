@@ -6,6 +6,7 @@ from typing import TypeVar
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QLabel,
@@ -27,6 +28,7 @@ Widget = TypeVar("Widget", bound=QWidget)
 _LABEL_WIDTH = 82  # px: the fields of all sections begin at one line
 _FIELD_WIDTH = 120
 _SLIDER_KEYS = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
+_INSET = 5  # px before the text of a number, as in other fields
 _BUTTON_PADDING = 28  # px of a button's own
 
 
@@ -124,6 +126,23 @@ class Choice(QComboBox):
         painter.end()
 
 
+class Tick(QCheckBox):
+    """A box to tick; the tick is drawn here, as the chevron above."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        """Draw the box, and the tick over it."""
+        super().paintEvent(event)
+        if self.isChecked():
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(colour("on_accent"), 2))
+            left, middle = 4, self.height() / 2
+            painter.drawPolyline(
+                [QPointF(left, middle), QPointF(left + 3, middle + 3), QPointF(left + 8, middle - 3)]
+            )
+            painter.end()
+
+
 class _Guard(QObject):
     """Keeps the wheel for scrolling while a field has no focus, and the arrows for a slider that has it."""
 
@@ -157,13 +176,15 @@ def choice(
     return _guarded(box)
 
 
-def number(low: int, high: int, entered: Callable[[int], object]) -> QSpinBox:
+def number(low: int, high: int, entered: Callable[[int], object] | None = None) -> QSpinBox:
     """Return a field for a whole number."""
     spin = QSpinBox()
     spin.setRange(low, high)
     spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
     spin.setKeyboardTracking(False)
-    spin.valueChanged.connect(entered)
+    if entered is not None:
+        spin.valueChanged.connect(entered)
+    spin.lineEdit().setTextMargins(_INSET, 0, _INSET, 0)
     spin.lineEdit().returnPressed.connect(spin.clearFocus)
     return _guarded(spin)
 

@@ -7,7 +7,6 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QDialog,
     QHBoxLayout,
     QLabel,
     QMenu,
@@ -24,6 +23,7 @@ from gui.models.job_words import counts_text
 from gui.models.project import ProjectModel
 from gui.texts import Key, text
 from gui.theme import GAP, colour
+from gui.views.keys_dialog import KeysDialog
 from gui.views.parts import leave_keys, named
 from gui.views.status_page import STATE_COLOURS, STATE_KEYS
 
@@ -144,13 +144,7 @@ class MainWindow(_QMainWindow):
 
     def show_keys(self) -> None:
         """Show what every key does."""
-        dialog = QDialog(self)
-        dialog.setWindowTitle(text("menu.keys"))
-        layout = QVBoxLayout(dialog)
-        layout.setContentsMargins(GAP * 3, GAP * 3, GAP * 3, GAP * 3)
-        layout.addWidget(QLabel(text("keys.all")))
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        KeysDialog(self).open()
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         """Close; jobs go on in the daemon."""

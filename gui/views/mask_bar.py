@@ -32,6 +32,7 @@ _LASTS: tuple[tuple[str, Key], ...] = (
     ("until", "mask.until_here"),
     ("around", "mask.around_here"),
 )
+_CHEVRON, _SLIDER = 44, 52  # px
 _STEPS = 100  # of a slider to a width of the face
 
 
@@ -53,7 +54,6 @@ class MaskBar(QWidget):
         row.setSpacing(4)
         self.show_it = self._button("mask.show", self._toggle, tip="mask.show_tip")
         row.addWidget(self.show_it)
-        row.addSpacing(GAP)
         self.tools = QWidget()
         tools = QHBoxLayout(self.tools)
         tools.setContentsMargins(0, 0, 0, 0)
@@ -64,6 +64,8 @@ class MaskBar(QWidget):
             self.hands[hand] = button
             tools.addWidget(button)
         self.lasts = choice(_LASTS, lambda value: self.lasts_chosen.emit(value))
+        widest = max(self.lasts.fontMetrics().horizontalAdvance(text(key)) for _, key in _LASTS)
+        self.lasts.setMinimumWidth(widest + _CHEVRON)
         self.lasts.setToolTip(text("mask.lasts_tip"))
         self.lasts.setAccessibleName(text("mask.lasts_tip"))
         tools.addWidget(self.lasts)
@@ -118,7 +120,7 @@ class MaskBar(QWidget):
         label = named(QLabel(text(key)), "muted")
         low, high = (round(end * _STEPS) for end in MASK_LIMITS[name])
         made = slider(low, high, key, lambda value: self._change(name, value))
-        made.setFixedWidth(62)
+        made.setFixedWidth(_SLIDER)
         label.setBuddy(made)
         row.addWidget(label)
         row.addWidget(made)

@@ -40,6 +40,7 @@ _MODE_KEYS = {
 }
 
 _ICON = 16  # px
+_SETTLE_MS = 100  # until the window is drawn
 
 
 class PlayerPanel(QWidget):
@@ -51,6 +52,8 @@ class PlayerPanel(QWidget):
         super().__init__()
         self.player = Player(self)
         self._devices = SoundDevices(self)
+        self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settle.timeout.connect(self._devices.watch)
         self.viewer = Viewer(self.player)
         self.strip = strip
         self.timecode_start: str | None = None
@@ -75,7 +78,7 @@ class PlayerPanel(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
         """Once the window is there, see where sound goes to."""
-        QTimer.singleShot(0, self._devices.watch)
+        self._settle.start()
 
     def refresh_icons(self) -> None:
         """Draw the icons in the colours of the theme."""

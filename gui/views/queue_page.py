@@ -28,7 +28,7 @@ from gui.views.night_bar import NightBar
 from gui.views.parts import muted, named, on_key, show_error
 from gui.views.table import make_table
 
-_WIDTHS = (96, 0, 0, 78, 60, 0, 66, 118, 92)  # px of each column; 0: a share of what is left
+_WIDTHS = (92, 0, 0, 72, 58, 0, 62, 118, 90)  # px of each column; 0: a share of what is left
 
 
 class _Action(NamedTuple):
@@ -72,7 +72,7 @@ class QueuePage(QWidget):
         splitter.addWidget(self._make_left())
         splitter.addWidget(self.details)
         splitter.setStretchFactor(0, 1)
-        splitter.setSizes([1100, 340])
+        splitter.setSizes([1200, 300])
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(splitter)

@@ -20,6 +20,8 @@ from gui.texts import Key, text
 from gui.theme import colour
 from gui.views.parts import column, muted, named, wrapped
 
+_NARROW, _LOW = 460, 240  # px, of a report without jobs
+
 
 class ReportDialog(QDialog):
     """Reads like a page; a double click opens a job's takes."""
@@ -40,6 +42,11 @@ class ReportDialog(QDialog):
             self._add_part(key, jobs)
         self.list.itemActivated.connect(self._open)
         layout.addWidget(self.list, 1)
+        if self.list.count() == 0:
+            self.list.hide()
+            layout.addWidget(wrapped(text("report.nothing")))
+            layout.addStretch(1)
+            self.resize(_NARROW, _LOW)
         buttons = QDialogButtonBox()
         if found.html is not None:
             page = buttons.addButton(text("report.page"), QDialogButtonBox.ButtonRole.ActionRole)

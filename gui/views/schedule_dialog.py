@@ -1,12 +1,10 @@
 """The schedule of the night: hours by day, quiet hours, and what work gives way to."""
 
 from PySide6.QtWidgets import (
-    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
     QLineEdit,
-    QSpinBox,
     QWidget,
 )
 
@@ -16,6 +14,7 @@ from daemon.protocol.night import USUAL_NIGHT, WEEKDAYS, ScheduleSettings, Weekd
 from gui.link import Link
 from gui.texts import Key, text
 from gui.theme import GAP, colour
+from gui.views.fields import Tick, number
 from gui.views.parts import column, heading, muted, named, wrapped
 
 _DAY_KEYS: dict[Weekday, Key] = {
@@ -47,13 +46,14 @@ class ScheduleDialog(QDialog):
             field.setAccessibleName(text(_DAY_KEYS[day]))
             form.addRow(text(_DAY_KEYS[day]), field)
         self.quiet = named(QLineEdit(found.settings.quiet), "timecode")
+        self.quiet.setAccessibleName(text("night.quiet"))
         form.addRow(text("night.quiet"), self.quiet)
         layout.addLayout(form)
         layout.addWidget(heading("night.give_way_title"))
         self.give_way = self._check("night.give_way", is_on=found.settings.give_way)
         self.only_when_away = self._check("night.only_when_away", is_on=found.settings.only_when_away)
-        self.away_after = QSpinBox()
-        self.away_after.setRange(1, 24 * 60)
+        self.away_after = number(1, 24 * 60)
+        self.away_after.setAccessibleName(text("night.away_after"))
         self.away_after.setValue(found.settings.away_after_min)
         self.away_after.setSuffix(" " + text("night.minutes"))
         self.on_battery = self._check("night.on_battery", is_on=found.settings.on_battery)
@@ -75,8 +75,8 @@ class ScheduleDialog(QDialog):
         buttons.rejected.connect(self.reject)
         layout.addWidget(buttons)
 
-    def _check(self, key: Key, *, is_on: bool) -> QCheckBox:
-        box = QCheckBox(text(key))
+    def _check(self, key: Key, *, is_on: bool) -> Tick:
+        box = Tick(text(key))
         box.setChecked(is_on)
         return box
 

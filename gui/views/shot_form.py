@@ -1,5 +1,6 @@
 """The form of a shot: in and out, the voice and where it lies, who speaks, and how takes are made."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from gui.models.shot_words import range_of_voice, voice_text
 from gui.texts import Key, text
 from gui.theme import GAP
 from gui.views.fields import FileButton, TimecodeField, add_row, choice, number, show_value
-from gui.views.parts import heading, muted, named, wrapped
+from gui.views.parts import column, heading, muted, named, wrapped
 
 _ENGINES: tuple[tuple[str, Key], ...] = (
     ("auto", "engine.auto"),
@@ -66,6 +67,7 @@ class ShotForm(QWidget):
             layout.addSpacing(4)
             layout.addWidget(heading(key))
             layout.addWidget(section)
+        self._order_keys(voice_extra, face_panel)
 
     def show_shot(self, shot: Shot | None, facts: ClipFacts | None, *, voice_s: float, missing: str) -> None:
         """Show a shot; `facts` are None while they are not known, `missing` is a file that is gone."""
@@ -133,15 +135,16 @@ class ShotForm(QWidget):
         self._connect_time(self.voice_at, "voice_at")
         self.duration = choice(_DURATIONS, lambda value: self.edited.emit({"duration_mode": value}))
         self._voice_note = muted()
-        section, form = _section()
+        fields, form = _section()
         add_row(form, "shots.file", self.voice)
         add_row(form, "shots.voice_at", self.voice_at)
         add_row(form, "shots.duration", self.duration)
         self.fit = QPushButton(text("shots.fit"))
         self.fit.clicked.connect(self._fit_range)
-        form.addRow(self._voice_note)
-        form.addRow(self.fit)
-        form.addRow(extra)
+        section = QWidget()
+        layout = column(section, margin=0)  # a form would give wrapped words too little height
+        for widget in (fields, self._voice_note, self.fit, extra):
+            layout.addWidget(widget)
         return section
 
     def _make_takes(self) -> QWidget:
@@ -167,6 +170,16 @@ class ShotForm(QWidget):
         ):
             add_row(form, key, field)
         return section
+
+    def _order_keys(self, voice_extra: QWidget, face_panel: QWidget) -> None:
+        """Have Tab go through the form from top to bottom, whenever its parts were made."""
+        inside = [
+            *(self._relink, self.in_, self.out, self.voice, self.voice_at, self.duration, self.fit),
+            *(*voice_extra.findChildren(QPushButton), *face_panel.findChildren(QPushButton)),
+            *(self.engine, self.quality, self.prompt, self.takes, self.seed, self.handles, self.deliver),
+        ]
+        for before, after in pairwise(inside):
+            QWidget.setTabOrder(before, after)
 
     def _connect_time(self, field: TimecodeField, name: str) -> None:
         field.entered.connect(lambda frame: self.edited.emit({name: frame}))

@@ -141,7 +141,7 @@ class Strip(QWidget):
             x = self._x(second * self.rate)
             painter.drawLine(QPointF(x, _RULER - 5), QPointF(x, _RULER - 1))
             if x < self.width() - 34:
-                painter.drawText(QPointF(x + 3, _RULER - 5), f"{second // 60}:{second % 60:02}")
+                painter.drawText(QPointF(x + 6, _RULER - 5), f"{second // 60}:{second % 60:02}")
 
     def _paint_lane(self, painter: QPainter, lane: Lane, top: int) -> None:
         painter.setPen(colour("line"))

@@ -1,5 +1,6 @@
 """The Shots page by mouse and keys, with the real daemon: mask, ranges left alone, alignment, the job."""
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -55,10 +56,10 @@ def page(app: App) -> ShotsPage:
     shown = app.shots_page
     app.window.activateWindow()
     wait_until(app.window.isActiveWindow)
-    for shot in app.project.project.shots:
-        app.project.remove_shot(shot.shot_id)
     if shown.mask_bar.show_it.isChecked():
         shown.mask_bar.show_it.click()
+    for shot in app.project.project.shots:
+        app.project.remove_shot(shot.shot_id)
     shown.take_in(SHOT)
     wait_until(lambda: shown.shot is not None)
     shown.take_in(VOICE)
@@ -220,7 +221,7 @@ def test_ranges_are_left_alone_by_mouse_and_keys(app: App, page: ShotsPage, clie
     assert page.shot is not None
 
     def x(frame: float) -> float:
-        return strip._x(frame)
+        return strip._x(frame + 0.3)  # inside of the frame, however wide the strip is
 
     drag(strip, (x(105), 25), (x(108), 25), (x(110), 25))
     assert page.shot.leave_alone == [(105, 110)]
@@ -244,6 +245,13 @@ def test_in_out_and_voice_are_dragged_typed_and_set_by_keys(app: App, page: Shot
     strip, form, player = page.panel.strip, page.form, page.panel.player
     shot = page.desk
     low = strip.height() - 20
+    voice = page.desk.sounds[1]
+    assert voice is not None
+    assert "what lies outside is not heard" in form._voice_note.text()
+    QTest.mouseClick(form.fit, LEFT)
+    assert shot.shot is not None
+    assert (shot.shot.in_, shot.shot.out) == (IN, IN + math.ceil(voice.seconds * 25))
+    undo(app)
     drag(strip, (strip._x(IN), 5), (strip._x(80), 5), (strip._x(60), 5))
     assert shot.shot is not None
     assert shot.shot.in_ == 60

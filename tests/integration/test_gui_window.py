@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("PySide6.QtWidgets", reason="Qt or a library it needs is missing", exc_type=ImportError)
 
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QAccessible, QAction, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -26,12 +27,16 @@ from PySide6.QtWidgets import (
 )
 
 import daemon.client
+from daemon.demo import SHOT
 from daemon.paths import find_paths
-from gui.app import App
+from daemon.protocol.messages import ScheduleReply
+from daemon.protocol.night import ScheduleSettings
+from gui.app import SHOTS, App
 from gui.link import LinkState
 from gui.models.settings import RECENT_LIMIT, Settings, read_settings, write_settings
 from gui.texts import ENGLISH
 from gui.theme import palette
+from gui.views.schedule_dialog import ScheduleDialog
 from gui.views.settings_dialog import SettingsDialog
 from tests.qt_app import qt_without_complaints, wait_until
 from tests.studio import open_studio
@@ -83,15 +88,65 @@ def is_part_of_another(control: QWidget) -> bool:
     return is_piece or inside in ("QSpinBox", "QFrame", "QComboBoxPrivateContainer")
 
 
+def controls_of(parent: QWidget) -> list[QWidget]:
+    found = [control for control in parent.findChildren(QWidget) if isinstance(control, CONTROLS)]
+    return [control for control in found if not is_part_of_another(control)]
+
+
+def name_of(control: QWidget) -> str:
+    interface = QAccessible.queryAccessibleInterface(control)
+    return "" if interface is None else interface.text(QAccessible.Text.Name)
+
+
 def test_every_control_has_a_name_for_a_screen_reader(app: App) -> None:
-    nameless = []
-    for control in app.window.findChildren(QWidget):
-        if not isinstance(control, CONTROLS) or is_part_of_another(control):
-            continue
-        interface = QAccessible.queryAccessibleInterface(control)
-        if interface is None or not interface.text(QAccessible.Text.Name):
-            nameless.append(f"{type(control).__name__} in {type(control.parent()).__name__}")
-    assert nameless == []
+    link, settings = app.link, ScheduleSettings()
+    found = ScheduleReply(
+        settings=settings, is_open=False, opens_at=None, closes_at=None, waiting=0, held_back=[]
+    )
+    dialogs = [SettingsDialog(app.settings, app.window), ScheduleDialog(link, found, app.window)]
+    for parent in (app.window, *dialogs):
+        controls = controls_of(parent)
+        assert controls
+        nameless = [f"{type(c).__name__} in {type(c.parent()).__name__}" for c in controls if not name_of(c)]
+        assert nameless == []
+    painted = [app.shots_page.panel.viewer, app.shots_page.panel.strip, app.queue_page.night._strip]
+    assert all(name_of(widget) for widget in painted)
+
+
+def is_tabbed(control: QWidget) -> bool:
+    return bool(control.focusPolicy() & Qt.FocusPolicy.TabFocus)
+
+
+def has_arrows(control: QWidget) -> bool:
+    """Whether the arrow keys lead to it from the one of its group that Tab reaches."""
+    group = control.group() if isinstance(control, QAbstractButton) else None
+    return group is not None and group.exclusive() and any(is_tabbed(other) for other in group.buttons())
+
+
+def test_tab_reaches_every_control_and_goes_down_the_form(app: App) -> None:
+    app.project.add_shot(SHOT, out=100)
+    wait_until(lambda: app.shots_page.desk.facts is not None)
+    for number in range(app.window.stack.count()):
+        app.window.show_page(number)
+        QApplication.processEvents()
+        reached: list[QWidget] = []
+        at = app.window.nextInFocusChain()
+        while at is not app.window and at not in reached:
+            reached.append(at)
+            at = at.nextInFocusChain()
+        shown = [c for c in controls_of(app.window) if c.isVisible() and c.isEnabled()]
+        left_out = [c for c in shown if not (is_tabbed(c) and c in reached) and not has_arrows(c)]
+        assert [name_of(control) for control in left_out] == []
+        if number == SHOTS:
+            form = [c for c in reached if c in shown and app.shots_page.form.isAncestorOf(c)]
+            heights = [control.mapTo(app.shots_page.form, QPoint()).y() for control in form]
+            assert len(form) > 8
+            assert heights == sorted(heights), [name_of(control) for control in form]
+
+
+def test_a_clicked_button_leaves_the_keys_to_the_player(app: App) -> None:
+    for button in app.window.centralWidget().findChildren(QAbstractButton):
+        assert not button.focusPolicy() & Qt.FocusPolicy.ClickFocus, name_of(button)
 
 
 def test_settings_are_kept_and_unreadable_ones_are_as_at_first(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """When work gives way: a table of readings, and the waiting after them."""
 
+import msgspec
 import pytest
 
 from daemon.protocol.night import GpuInfo, GpuProcess, ScheduleSettings
-from daemon.schedule.sharing import Readings, Sharing, decide, objections
+from daemon.schedule.sharing import Readings, Sharing, decide, memory_left, objections
 
 GIB = 2**30
 USUAL = ScheduleSettings()
@@ -87,3 +88,10 @@ def test_work_rests_at_once_and_goes_on_when_others_have_been_quiet_for_a_while(
 
 def test_quiet_hours_are_a_reason() -> None:
     assert decide(Sharing(), USUAL, Readings(), is_quiet=True, now=0).reasons == ("These are quiet hours.",)
+
+
+def test_a_job_may_take_what_others_leave_up_to_the_setting() -> None:
+    busy = msgspec.structs.replace(gpu(OURS, other(memory=2 * GIB)), memory_used=22 * GIB)
+    assert memory_left(busy, None) == 22 * GIB
+    assert memory_left(busy, 12) == 12 * GIB
+    assert memory_left(busy, 40) == 22 * GIB
