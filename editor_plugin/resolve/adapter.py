@@ -9,6 +9,7 @@ and the value that an append returns proves nothing: only reading the track agai
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -38,7 +39,7 @@ class Resolve:
         project, timeline = current_project(self._resolve), current_timeline(self._resolve)
         rate, drop = timeline_rate(timeline)
         clips = [
-            _read_item(item, kind, track, rate)
+            _read_item(item, kind, track, rate, has_source_frames=self.can.has_source_frames)
             for kind, word in ((PICTURE, "video"), (SOUND, "audio"))
             for track in range(1, int(timeline.GetTrackCount(word)) + 1)
             for item in timeline.GetItemListInTrack(word, track) or []
@@ -54,10 +55,10 @@ class Resolve:
         )
 
     def is_there(self) -> bool:
-        """Say whether Resolve still answers."""
+        """Say whether Resolve still answers. One that has quit has no methods any more."""
         try:
             return bool(self._resolve.GetProductName())
-        except PluginError:
+        except (PluginError, TypeError, AttributeError):
             return False
 
     def selection(self) -> list[str]:
@@ -72,7 +73,7 @@ class Resolve:
     def marks(self) -> tuple[int, int] | None:
         """Return the in and out marks, half-open and absolute; None unless both are set."""
         timeline = current_timeline(self._resolve)
-        found = (timeline.GetMarkInOut() or {}).get("video") or {}
+        found = ((timeline.GetMarkInOut() if self.can.has_marks else None) or {}).get("video") or {}
         if "in" not in found or "out" not in found:
             return None
         first = int(timeline.GetStartFrame())
@@ -121,7 +122,7 @@ class Resolve:
         before = pool.GetCurrentFolder()
         folder = _our_bin(pool)
         for known in folder.GetClipList() or []:
-            if known.GetClipProperty("File Path") == path:
+            if _is_same(known.GetClipProperty("File Path"), path):
                 return known
         pool.SetCurrentFolder(folder)  # imports go to the current folder and nowhere else
         try:
@@ -130,6 +131,7 @@ class Resolve:
             pool.SetCurrentFolder(before)
         if not found:
             raise PluginError("take.unreadable", f"Resolve cannot import the take {path}.")
+        found[0].SetClipProperty("Alpha mode", "Straight")  # as all our overlays have it; False: it has none
         return found[0]
 
     def _append(
@@ -150,28 +152,35 @@ class Resolve:
         self, timeline: Any, media: Any, placement: Placement, kind: str, track: int, media_type: int
     ) -> None:
         """Append; if what lies there is a frame too long or short, once more with the other end."""
+        pool = current_project(self._resolve).GetMediaPool()
         for _ in range(2):
-            end = placement.trim + placement.frames - (1 if self.end_is_inclusive else 0)
-            request = {
-                "mediaPoolItem": media,
-                "startFrame": placement.trim,
-                "endFrame": end,
-                "mediaType": media_type,
-                "trackIndex": track,
-                "recordFrame": placement.start,
-            }
-            current_project(self._resolve).GetMediaPool().AppendToTimeline([request])
-            item = _item_at(timeline, kind, track, placement.start)
-            if item is None:
+            before = {str(item.GetUniqueId()) for item in timeline.GetItemListInTrack(kind, track) or []}
+            pool.AppendToTimeline(
+                [
+                    {
+                        "mediaPoolItem": media,
+                        "startFrame": placement.trim,
+                        "endFrame": placement.trim + placement.frames - (1 if self.end_is_inclusive else 0),
+                        "mediaType": media_type,
+                        "trackIndex": track,
+                        "recordFrame": placement.start,
+                    }
+                ]
+            )
+            items = timeline.GetItemListInTrack(kind, track) or []
+            new = [item for item in items if str(item.GetUniqueId()) not in before]
+            at_place = [item for item in new if int(item.GetStart(False)) == placement.start]
+            off = int(at_place[0].GetDuration(False)) - placement.frames if at_place else 0
+            if len(new) == 1 and at_place and off == 0:
+                return
+            if new:
+                timeline.DeleteClips(new, False)  # wherever it put them
+            if not at_place:
                 raise PluginError(
                     "place.failed",
                     f"Resolve did not take the clip on {kind} track {track}.",
                     "Unlock the tracks, open the edit page, and place it again.",
                 )
-            off = int(item.GetDuration(False)) - placement.frames
-            if off == 0:
-                return
-            timeline.DeleteClips([item], False)
             if abs(off) != 1:
                 break
             self.end_is_inclusive = off > 0
@@ -194,7 +203,7 @@ class Resolve:
             return
         for index in range(int(item.GetTakesCount()), 0, -1):
             take = (item.GetTakeByIndex(index) or {}).get("mediaPoolItem")
-            if take is not None and take.GetClipProperty("File Path") == mark["path"]:
+            if take is not None and _is_same(take.GetClipProperty("File Path"), mark["path"]):
                 item.SelectTakeByIndex(1)
                 item.DeleteTakeByIndex(index)
 
@@ -225,7 +234,7 @@ def timeline_rate(timeline: Any) -> tuple[Fraction, bool]:
     return exact_rate(text), "DF" in text.upper()
 
 
-def _read_item(item: Any, kind: str, track: int, rate: Fraction) -> Clip:
+def _read_item(item: Any, kind: str, track: int, rate: Fraction, *, has_source_frames: bool) -> Clip:
     media = item.GetMediaPoolItem()
     start, stop = int(item.GetStart(False)), int(item.GetEnd(False))
     clip_id = str(item.GetUniqueId())
@@ -235,11 +244,12 @@ def _read_item(item: Any, kind: str, track: int, rate: Fraction) -> Clip:
         )
     path = str(media.GetClipProperty("File Path") or "")
     problem = "" if path else "it has no media file"
-    span = int(item.GetSourceEndFrame()) - int(item.GetSourceStartFrame())
-    frames = stop - start
-    if kind == PICTURE and span and abs(span - frames) > 1:  # an end frame may be one off
-        problem = problem or "it is retimed; render it in place first"
+    span = int(item.GetSourceEndFrame()) - int(item.GetSourceStartFrame()) if has_source_frames else 0
     fps = str(media.GetClipProperty("FPS") or "")
+    media_rate = exact_rate(fps) if kind == PICTURE and fps else None
+    is_off = span != 0 and abs(span - (stop - start)) > 1  # an end frame may be one off; 0: not told
+    if kind == PICTURE and is_off and media_rate in (None, rate):
+        problem = problem or "it is retimed; render it in place first"
     length = str(media.GetClipProperty("Frames") or "")
     return Clip(
         clip_id,
@@ -250,7 +260,7 @@ def _read_item(item: Any, kind: str, track: int, rate: Fraction) -> Clip:
         path,
         source_in=int(item.GetLeftOffset(False)),  # exact at 100 %; GetSourceStartFrame can be one off
         source_frames=int(length) if kind == PICTURE and length.isdigit() else None,
-        media_rate=exact_rate(fps) if kind == PICTURE and fps else None,
+        media_rate=media_rate,
         problem=problem,
     )
 
@@ -287,13 +297,6 @@ def _is_empty(timeline: Any, kind: str, track: int, placement: Placement) -> boo
         int(item.GetEnd(False)) <= placement.start or int(item.GetStart(False)) >= placement.stop
         for item in items
     )
-
-
-def _item_at(timeline: Any, kind: str, track: int, frame: int) -> Any:
-    for item in timeline.GetItemListInTrack(kind, track) or []:
-        if int(item.GetStart(False)) == frame:
-            return item
-    return None
 
 
 def _item_by_id(timeline: Any, clip_id: str) -> Any:
@@ -340,9 +343,9 @@ def _is_ours(timeline: Any, kind: str, track: int) -> bool:
 
 def _with_tag(clip: Clip, marks: list[dict[str, Any]], is_ours: bool) -> Clip:
     for mark in marks:
-        fits = (clip.start, clip.path) == (mark["start"], mark["path"])
+        fits = clip.start == mark["start"] and _is_same(clip.path, mark["path"])
         if fits and (is_ours or clip.clip_id == mark["clip_id"]):
-            return replace(clip, tag=mark["tag"])
+            return replace(clip, tag=mark["tag"], path=mark["path"])
     return clip
 
 
@@ -356,6 +359,15 @@ def _marked_items(timeline: Any, mark: dict[str, Any]) -> list[Any]:
             for item in timeline.GetItemListInTrack(kind, track) or []:
                 media = item.GetMediaPoolItem()
                 path = media.GetClipProperty("File Path") if media is not None else None
-                if (int(item.GetStart(False)), path) == (mark["start"], mark["path"]):
+                if int(item.GetStart(False)) == mark["start"] and _is_same(path, mark["path"]):
                     found.append(item)
     return found
+
+
+def _is_same(path: Any, ours: str) -> bool:
+    """Say whether Resolve means a file of ours; its slashes, case and accents may be spelt another way."""
+    one, other = (
+        os.path.normcase(unicodedata.normalize("NFC", str(name or ""))).replace("\\", "/")
+        for name in (path, ours)
+    )
+    return one == other
