@@ -9,18 +9,14 @@ and the value that an append returns proves nothing: only reading the track agai
 from __future__ import annotations
 
 import os
-import unicodedata
-from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 from ..shared.problems import PluginError
-from ..shared.rates import exact_rate
-from ..shared.timeline import PICTURE, SOUND, Clip, Placement, Timeline
+from ..shared.timeline import PICTURE, SOUND, Placement, Timeline
+from .items import read_item, timeline_rate
 from .probe import Capabilities, current_project, current_timeline, probe
+from .tags import SOUND_TRACK, TRACK, custom_data, is_ours, is_same, marked_items, read_data, with_tag
 
-TRACK = "Re-dub"
-SOUND_TRACK = "Re-dub voice"
 BIN = "Dubwright"
 COLOUR = "Purple"
 VIDEO_ONLY, AUDIO_ONLY = 1, 2
@@ -39,7 +35,7 @@ class Resolve:
         project, timeline = current_project(self._resolve), current_timeline(self._resolve)
         rate, drop = timeline_rate(timeline)
         clips = [
-            _read_item(item, kind, track, rate, has_source_frames=self.can.has_source_frames)
+            read_item(item, kind, track, rate, has_source_frames=self.can.has_source_frames)
             for kind, word in ((PICTURE, "video"), (SOUND, "audio"))
             for track in range(1, int(timeline.GetTrackCount(word)) + 1)
             for item in timeline.GetItemListInTrack(word, track) or []
@@ -49,7 +45,7 @@ class Resolve:
             project_id=str(project.GetUniqueId()),
             name=str(timeline.GetName()),
             rate=rate,
-            clips=tuple(_with_tag(clip, tags, _is_ours(timeline, clip.kind, clip.track)) for clip in clips),
+            clips=tuple(with_tag(clip, tags, is_ours(timeline, clip.kind, clip.track)) for clip in clips),
             start=int(timeline.GetStartFrame()),
             drop=drop,
         )
@@ -105,7 +101,7 @@ class Resolve:
         marks = [mark for mark in self._tags(timeline) if mark["tag"] == tag]
         for mark in marks:
             self._forget_take(timeline, mark)
-        items = [item for mark in marks for item in _marked_items(timeline, mark)]
+        items = [item for mark in marks for item in marked_items(timeline, mark)]
         if items:
             self._open_edit_page()
             timeline.DeleteClips(items, False)
@@ -122,7 +118,7 @@ class Resolve:
         before = pool.GetCurrentFolder()
         folder = _our_bin(pool)
         for known in folder.GetClipList() or []:
-            if _is_same(known.GetClipProperty("File Path"), path):
+            if is_same(known.GetClipProperty("File Path"), path):
                 return known
         pool.SetCurrentFolder(folder)  # imports go to the current folder and nowhere else
         try:
@@ -203,7 +199,7 @@ class Resolve:
             return
         for index in range(int(item.GetTakesCount()), 0, -1):
             take = (item.GetTakeByIndex(index) or {}).get("mediaPoolItem")
-            if take is not None and _is_same(take.GetClipProperty("File Path"), mark["path"]):
+            if take is not None and is_same(take.GetClipProperty("File Path"), mark["path"]):
                 item.SelectTakeByIndex(1)
                 item.DeleteTakeByIndex(index)
 
@@ -220,49 +216,12 @@ class Resolve:
 
     def _tags(self, timeline: Any) -> list[dict[str, Any]]:
         marks = (timeline.GetMarkers() or {}).values()
-        found = [_read_data(str(mark.get("customData", ""))) for mark in marks]
+        found = [read_data(str(mark.get("customData", ""))) for mark in marks]
         return [one for one in found if one is not None]
 
     def _open_edit_page(self) -> None:
         if self._resolve.GetCurrentPage() != "edit":
             self._resolve.OpenPage("edit")  # DeleteClips fails on the Fairlight page
-
-
-def timeline_rate(timeline: Any) -> tuple[Fraction, bool]:
-    """Return the exact rate, and whether timecode drops frames (`29.97 DF`)."""
-    text = str(timeline.GetSetting("timelineFrameRate"))
-    return exact_rate(text), "DF" in text.upper()
-
-
-def _read_item(item: Any, kind: str, track: int, rate: Fraction, *, has_source_frames: bool) -> Clip:
-    media = item.GetMediaPoolItem()
-    start, stop = int(item.GetStart(False)), int(item.GetEnd(False))
-    clip_id = str(item.GetUniqueId())
-    if media is None:
-        return Clip(
-            clip_id, kind, track, start, stop, "", problem="it is a title, generator or compound clip"
-        )
-    path = str(media.GetClipProperty("File Path") or "")
-    problem = "" if path else "it has no media file"
-    span = int(item.GetSourceEndFrame()) - int(item.GetSourceStartFrame()) if has_source_frames else 0
-    fps = str(media.GetClipProperty("FPS") or "")
-    media_rate = exact_rate(fps) if kind == PICTURE and fps else None
-    is_off = span != 0 and abs(span - (stop - start)) > 1  # an end frame may be one off; 0: not told
-    if kind == PICTURE and is_off and media_rate in (None, rate):
-        problem = problem or "it is retimed; render it in place first"
-    length = str(media.GetClipProperty("Frames") or "")
-    return Clip(
-        clip_id,
-        kind,
-        track,
-        start,
-        stop,
-        path,
-        source_in=int(item.GetLeftOffset(False)),  # exact at 100 %; GetSourceStartFrame can be one off
-        source_frames=int(length) if kind == PICTURE and length.isdigit() else None,
-        media_rate=media_rate,
-        problem=problem,
-    )
 
 
 def _our_bin(pool: Any) -> Any:
@@ -305,69 +264,3 @@ def _item_by_id(timeline: Any, clip_id: str) -> Any:
             if str(item.GetUniqueId()) == clip_id:
                 return item
     return None
-
-
-def custom_data(placement: Placement) -> str:
-    """Return what a take's marker says: the job, and which clip on the timeline is meant."""
-    return "\n".join(
-        (
-            "dubwright",
-            placement.tag,
-            str(placement.start),
-            str(placement.stop),
-            placement.clip_id,
-            placement.path,
-        )
-    )
-
-
-def _read_data(data: str) -> dict[str, Any] | None:
-    parts = data.split("\n")
-    if len(parts) != 6 or parts[0] != "dubwright":
-        return None
-    return {
-        "tag": parts[1],
-        "start": int(parts[2]),
-        "stop": int(parts[3]),
-        "clip_id": parts[4],
-        "path": parts[5],
-        "data": data,
-    }
-
-
-def _is_ours(timeline: Any, kind: str, track: int) -> bool:
-    """Say whether a track has our name; on others only a shot with our take in its selector is ours."""
-    word, name = ("video", TRACK) if kind in (PICTURE, "video") else ("audio", SOUND_TRACK)
-    return str(timeline.GetTrackName(word, track)).startswith(name)
-
-
-def _with_tag(clip: Clip, marks: list[dict[str, Any]], is_ours: bool) -> Clip:
-    for mark in marks:
-        fits = clip.start == mark["start"] and _is_same(clip.path, mark["path"])
-        if fits and (is_ours or clip.clip_id == mark["clip_id"]):
-            return replace(clip, tag=mark["tag"], path=mark["path"])
-    return clip
-
-
-def _marked_items(timeline: Any, mark: dict[str, Any]) -> list[Any]:
-    """Return the items on our tracks that a marker tells of; the user's own clips are never among them."""
-    found = []
-    for kind in ("video", "audio"):
-        for track in range(1, int(timeline.GetTrackCount(kind)) + 1):
-            if not _is_ours(timeline, kind, track):
-                continue
-            for item in timeline.GetItemListInTrack(kind, track) or []:
-                media = item.GetMediaPoolItem()
-                path = media.GetClipProperty("File Path") if media is not None else None
-                if int(item.GetStart(False)) == mark["start"] and _is_same(path, mark["path"]):
-                    found.append(item)
-    return found
-
-
-def _is_same(path: Any, ours: str) -> bool:
-    """Say whether Resolve means a file of ours; its slashes, case and accents may be spelt another way."""
-    one, other = (
-        os.path.normcase(unicodedata.normalize("NFC", str(name or ""))).replace("\\", "/")
-        for name in (path, ours)
-    )
-    return one == other

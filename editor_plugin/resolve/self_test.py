@@ -15,8 +15,9 @@ from typing import Any
 from ..shared.placement import verify
 from ..shared.problems import PluginError
 from ..shared.timeline import PICTURE, Clip, Placement
-from .adapter import BIN, TRACK, Resolve, custom_data
+from .adapter import BIN, Resolve
 from .probe import current_project, current_timeline
+from .tags import TRACK, custom_data
 
 TAG = "self-test"
 SCRATCH = "Dubwright self-test"

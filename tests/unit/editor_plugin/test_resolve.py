@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from editor_plugin.resolve import adapter as adapter_module
+from editor_plugin.resolve import items as items_module
+from editor_plugin.resolve import probe as probe_module
 from editor_plugin.resolve import self_test
+from editor_plugin.resolve import tags as tags_module
 from editor_plugin.resolve.adapter import Resolve
 from editor_plugin.resolve.probe import probe
 from editor_plugin.shared.placement import verify
@@ -201,7 +204,7 @@ def test_every_call_of_the_adapter_stands_in_the_published_stubs() -> None:
                     range(len(args) - len(node.args.defaults), most + 1)
                 )
     calls = 0
-    for module in (adapter_module, self_test):
+    for module in (adapter_module, items_module, tags_module, probe_module, self_test):
         for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
