@@ -19,6 +19,7 @@ from .shared.record import write_record
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = {"Dubwright.py": "open_window", "Dubwright Self-Test.py": "run_self_test"}
 LUA_SCRIPTS = {"Dubwright (Lua).lua": "window", "Dubwright Self-Test (Lua).lua": "self-test"}
+LUAS_ENCODING = "mbcs" if sys.platform == "win32" else "utf-8"  # io.popen takes bytes of the system's own
 OURS = "Dubwright's entry in Workspace > Scripts"
 SCRIPT = '''"""Dubwright's entry in Workspace > Scripts."""
 
@@ -57,7 +58,8 @@ def install_resolve(folder: Path) -> list[Path]:
     for name, mode in LUA_SCRIPTS.items():
         path = folder / name
         python = sys.executable.replace("\\", "\\\\")
-        path.write_text(lua.replace("@PYTHON@", python).replace("@MODE@", mode), encoding="utf-8")
+        text = lua.replace("@PYTHON@", python).replace("@MODE@", mode)
+        path.write_bytes(text.encode(LUAS_ENCODING))
         written.append(path)
     return written
 

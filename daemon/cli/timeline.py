@@ -34,6 +34,9 @@ def timeline(
     ] = False,
     engine: Annotated[str, typer.Option(help="auto, rewrite or wan.")] = "auto",
     dest: Annotated[Path | None, typer.Option(metavar="DIR", help="Where takes go.")] = None,
+    rate: Annotated[
+        str, typer.Option(help="Frames a second of an EDL, which does not say: 25, 24000/1001.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the shots, make nothing.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -42,6 +45,7 @@ def timeline(
         from editor_plugin.interchange import chooser, reader, writer
         from editor_plugin.shared.planner import Options
         from editor_plugin.shared.problems import PluginError
+        from editor_plugin.shared.rates import exact_rate
     except ImportError as error:
         hint = "Install the extra: pip install 'dubwright[timeline]'."
         return _fail(
@@ -50,7 +54,7 @@ def timeline(
     extra = {} if dest is None else {"dest": str(dest.absolute())}
     options = Options(takes=takes, handles=handles, baked=baked, engine=engine, extra=extra)
     try:
-        document = reader.read_document(path)
+        document = reader.read_document(path, exact_rate(rate) if rate else None)
         plans, left_out = chooser.choose(document, voice_track, options, where or [])
         shots = [_shot(plan, document.names) for plan in plans]
         if dry_run or not plans:

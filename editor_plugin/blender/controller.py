@@ -112,3 +112,6 @@ def _redraw() -> None:
         for area in window.screen.areas:
             if area.type == "SEQUENCE_EDITOR":
                 area.tag_redraw()
+
+
+controller = Controller()

@@ -48,16 +48,14 @@ class Sequencer:
             rate=rate,
             clips=tuple(clips),
             start=scene.frame_start,
-            top_track=TOP_CHANNEL,
         )
 
     def place(self, placement: Placement) -> None:
         """Add the take on a free channel, and its sound on another."""
         _, editor = find_editor()
-        timeline = self.timeline()
-        self._add_picture(editor, timeline, placement)
+        self._add_picture(editor, placement)
         if placement.sound_path:
-            self._add_sound(editor, self.timeline(), placement)
+            self._add_sound(editor, placement)
 
     def show_take(self, placement: Placement) -> None:
         """Swap the file of the strips that are there already; they keep their place and their effects."""
@@ -75,10 +73,10 @@ class Sequencer:
         for strip in tagged(editor, tag):
             strips(editor).remove(strip)
 
-    def _add_picture(self, editor: Any, timeline: Timeline, placement: Placement) -> None:
+    def _add_picture(self, editor: Any, placement: Placement) -> None:
         if not os.path.isfile(placement.path):  # Blender would make a strip of one frame and say nothing
             raise PluginError("take.missing", f"The take {placement.path} is not there.")
-        channel = self._free_channel(editor, timeline, placement, placement.above)
+        channel = _free_channel(editor, placement)
         strip = strips(editor).new_movie(
             name=f"Re-dub {placement.take_id}",
             filepath=placement.path,
@@ -93,8 +91,8 @@ class Sequencer:
             _copy_look(editor, strip, placement)
         editor.channels[channel].name = TRACK_NAME
 
-    def _add_sound(self, editor: Any, timeline: Timeline, placement: Placement) -> None:
-        channel = self._free_channel(editor, timeline, placement, placement.above)
+    def _add_sound(self, editor: Any, placement: Placement) -> None:
+        channel = _free_channel(editor, placement)
         try:
             strip = strips(editor).new_sound(
                 name=f"Voice {placement.take_id}",
@@ -109,13 +107,14 @@ class Sequencer:
         strip[TAG] = placement.tag
         _trim(strip, placement)
 
-    def _free_channel(self, editor: Any, timeline: Timeline, placement: Placement, above: int) -> int:
-        """Return a channel with nothing there, neither picture nor sound: Blender's channels hold both.
 
-        Strips that are no clips for us (effects, texts) take room too.
-        """
-        taken = [Clip("", PICTURE, strip.channel, left(strip), right(strip), "") for strip in strips(editor)]
-        return free_track(taken, placement.start, placement.stop, above=above, top=timeline.top_track)
+def _free_channel(editor: Any, placement: Placement) -> int:
+    """Return a channel with nothing there, neither picture nor sound: Blender's channels hold both.
+
+    Strips that are no clips for us (effects, texts) take room too.
+    """
+    taken = [Clip("", PICTURE, strip.channel, left(strip), right(strip), "") for strip in strips(editor)]
+    return free_track(taken, placement.start, placement.stop, above=placement.above, top=TOP_CHANNEL)
 
 
 def find_editor() -> tuple[Any, Any]:
@@ -188,7 +187,8 @@ def _read_movie(strip: Any, rate: Fraction) -> Clip:
     trimmed = strip.animation_offset_start
     path = bpy.path.abspath(strip.filepath)
     media_rate = _media_rate(strip)
-    problem = "" if media_rate and os.path.isfile(path) else "its file cannot be read"
+    can_bake = media_rate is not None and os.path.isfile(path)
+    problem = "" if can_bake else "its file cannot be read"
     speed = Fraction(1)
     keys = len(strip.retiming_keys) if hasattr(strip, "retiming_keys") else 0
     whole = content_frames(strip)
@@ -211,7 +211,7 @@ def _read_movie(strip: Any, rate: Fraction) -> Clip:
         speed=speed,
         problem=problem,
         tag=strip.get(TAG, ""),
-        can_bake=media_rate is not None and os.path.isfile(path),
+        can_bake=can_bake,
     )
 
 

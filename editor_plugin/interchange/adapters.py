@@ -1,7 +1,8 @@
 """The one door to OpenTimelineIO's readers. They run in a process of their own.
 
 OpenTimelineIO's native part ends the whole process on some damaged files (found by changing bytes at random),
-so `python -m editor_plugin.interchange.adapters FILE...` reads, and what it prints, a line a file, is sound.
+so `python -m editor_plugin.interchange.adapters [--rate=RATE] FILE...` reads. What it prints, a line a file,
+is sound.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -28,6 +31,7 @@ ADAPTERS = {
     ".kdenlive": "kdenlive",
     ".edl": "cmx_3600",
 }
+DROP_FRAME = re.compile(rb"^FCM:\s*DROP", re.MULTILINE | re.IGNORECASE)
 MAX_BYTES = 256 * 1024 * 1024  # of a timeline without its media; feature films stay under a tenth
 EXPORTS = {
     ".fcpxml": "Open it in DaVinci Resolve and export OTIO, or convert it to FCP7 XML.",
@@ -38,8 +42,11 @@ EXPORTS = {
 }
 
 
-def load(path: Path) -> Any:
-    """Read a file by its adapter. Raises PluginError `timeline.unreadable`, `.unknown`, `.missing`."""
+def load(path: Path, rate: Fraction | None = None) -> Any:
+    """Read a file by its adapter; `rate` is for lists that do not tell theirs.
+
+    Raises PluginError `timeline.unreadable`, `.unknown`, `.missing`, `.rate`.
+    """
     suffix = path.suffix.lower()
     if suffix not in ADAPTERS:
         hint = EXPORTS.get(suffix, f"Known: {', '.join(ADAPTERS)}.")
@@ -55,6 +62,7 @@ def load(path: Path) -> Any:
         options["extract_to_directory"] = str(_unpack_folder(path))
     if suffix == ".edl":
         options["ignore_timecode_mismatch"] = True
+        options["rate"] = float(rate or _rate_of_list(path))
     try:
         with quiet():
             found = otio.adapters.read_from_file(str(path), ADAPTERS[suffix], **options)
@@ -66,6 +74,17 @@ def load(path: Path) -> Any:
     if suffix == ".otioz":
         _point_into(Path(options["extract_to_directory"]), timeline)
     return timeline
+
+
+def _rate_of_list(path: Path) -> Fraction:
+    """Return the rate of an EDL, which drop-frame timecode tells. Raises PluginError `timeline.rate`."""
+    if DROP_FRAME.search(path.read_bytes()):
+        return Fraction(30000, 1001)
+    raise PluginError(
+        "timeline.rate",
+        f"{path.name} does not say how many frames a second has; an EDL never does.",
+        "Say it: --rate 25, or --rate 24000/1001.",
+    )
 
 
 def _point_into(folder: Path, timeline: Any) -> None:
@@ -120,14 +139,16 @@ def unreadable(path: Path, error: BaseException) -> PluginError:
     )
 
 
-def main(paths: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Read each file; print it as OTIO, or why not."""
     from .reader import understand
 
-    for path in paths:
+    said = [one.partition("=")[2] for one in arguments if one.startswith("--rate=")]
+    rate = Fraction(said[0]) if said else None
+    for path in arguments[len(said) :]:
         answer: dict[str, Any]
         try:
-            source = load(Path(path))
+            source = load(Path(path), rate)
             understand(Path(path), source)
             text = source.to_json_string(indent=-1)
             otio.schema.Timeline.from_json_string(text)

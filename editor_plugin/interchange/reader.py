@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 import opentimelineio as otio
 
@@ -20,6 +18,8 @@ from ..shared.problems import PluginError
 from ..shared.rates import exact_rate
 from ..shared.timeline import PICTURE, SOUND, Clip, Timeline
 from .adapters import unreadable
+from .media_path import media_path
+from .retiming import problem_of, speed_of
 
 MARK = "DUB"
 READ_S = 120.0  # a feature film's AAF takes some ten
@@ -48,9 +48,13 @@ class Document:
         )
 
 
-def read_document(path: Path) -> Document:
-    """Read a timeline file. Raises PluginError `timeline.unreadable`, `.unknown`, `.missing`."""
-    command = [sys.executable, "-m", "editor_plugin.interchange.adapters", str(path)]
+def read_document(path: Path, rate: Fraction | None = None) -> Document:
+    """Read a timeline file; `rate` is for lists that do not tell theirs.
+
+    Raises PluginError `timeline.unreadable`, `.unknown`, `.missing`, `.rate`.
+    """
+    said = [f"--rate={rate}"] if rate else []
+    command = [sys.executable, "-m", "editor_plugin.interchange.adapters", *said, str(path)]
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=READ_S)
         answer = json.loads(done.stdout)
@@ -70,16 +74,20 @@ def understand(path: Path, source: Any) -> Document:
     marks = [_marked(marker, rate) for marker in source.tracks.markers if _is_mark(marker)]
     numbers = {PICTURE: 0, SOUND: 0}
     for track in source.tracks:
-        kind = SOUND if getattr(track, "kind", "") == "Audio" else PICTURE
+        if not isinstance(track, otio.schema.Track):
+            raise PluginError("timeline.unreadable", "The timeline holds something beside tracks.")
+        kind = SOUND if track.kind == "Audio" else PICTURE
         numbers[kind] += 1
         if kind == SOUND:
             sound_tracks.append(track.name or f"A{numbers[kind]}")
         marks += [_marked(marker, rate) for marker in track.markers if _is_mark(marker)]
+        found = []
         for item, start, stop, number in _items(track, rate):
             clip = _clip(item, kind, numbers[kind], number, start, stop, rate, path)
-            clips.append(clip)
+            found.append(clip)
             names[clip.clip_id] = item.name or ""
             marks += _clip_marks(item, clip, rate)
+        clips += _apart(found, _dissolves(track, numbers[kind], rate)) if kind == PICTURE else found
     origin, drop = _origin(source, rate)
     ours = Timeline(
         str(path.resolve()), source.name or path.stem, rate, tuple(clips), start=origin, drop=drop
@@ -88,29 +96,73 @@ def understand(path: Path, source: Any) -> Document:
 
 
 def _items(track: Any, rate: Fraction) -> Iterator[tuple[Any, int, int, int]]:
-    """Yield what is not a gap, with its first frame, the one after its last, and its number in the track.
+    """Yield what shows or sounds: its first frame, the one after its last, its number in the track."""
+    is_hidden = track.kind == "Video" and not _is_on(track)  # a muted voice track can still be chosen
+    for item, begin, number in _positions(track):
+        is_clip = not isinstance(item, (otio.schema.Transition, otio.schema.Gap))
+        if is_clip and _is_on(item) and not is_hidden:
+            yield item, to_frames(begin, rate), to_frames(begin + seconds(item.duration()), rate), number
+
+
+def _is_on(item: Any) -> bool:
+    """Say whether a clip or track is enabled; of FCP7 XML the adapter keeps that as a word only."""
+    kept = item.metadata.get("fcp_xml", {})
+    word = kept.get("enabled", "TRUE") if hasattr(kept, "get") else "TRUE"
+    return item.enabled and str(word).upper() != "FALSE"
+
+
+def _positions(track: Any) -> Iterator[tuple[Any, Fraction, int]]:
+    """Yield everything on a track with the second at which it begins, and its number.
 
     Positions are summed as fractions of a second and rounded once each: no error grows along the track.
     """
     at = Fraction(0)
-    if not isinstance(track, otio.schema.Track):
-        raise PluginError("timeline.unreadable", "The timeline holds something beside tracks.")
     for number, item in enumerate(track, 1):
+        yield item, at, number
         if isinstance(item, otio.schema.Transition):
             continue  # lies over the cut; moves nothing
         length = seconds(item.duration())
         if length < 0:
             raise PluginError("timeline.unreadable", f"{item.name!r} is shorter than nothing.")
-        if not isinstance(item, otio.schema.Gap):
-            yield item, to_frames(at, rate), to_frames(at + length, rate), number
         at += length
+
+
+def _dissolves(track: Any, number: int, rate: Fraction) -> list[Clip]:
+    """Return the transitions as clips that cannot be used: a mouth over them would not dissolve."""
+    return [
+        Clip(
+            f"V{number}:{place}",
+            PICTURE,
+            number,
+            to_frames(cut - seconds(item.in_offset), rate),
+            to_frames(cut + seconds(item.out_offset), rate),
+            "",
+            problem="a transition lies there; end the voice before it, or begin it after it",
+        )
+        for item, cut, place in _positions(track)
+        if isinstance(item, otio.schema.Transition)
+    ]
+
+
+def _apart(clips: Sequence[Clip], dissolves: Sequence[Clip]) -> list[Clip]:
+    """Return the clips without what lies under transitions, and the transitions."""
+    for dissolve in dissolves:
+        clips = [part for clip in clips for part in _without(clip, dissolve.start, dissolve.stop)]
+    return [*clips, *(one for one in dissolves if one.frames > 0)]
+
+
+def _without(clip: Clip, low: int, high: int) -> list[Clip]:
+    if clip.stop <= low or clip.start >= high:
+        return [clip]
+    after = replace(clip, start=high, source_in=clip.source_in + high - clip.start)
+    return [part for part in (replace(clip, stop=low), after) if part.frames > 0]
 
 
 def _clip(
     item: Any, kind: str, track: int, number: int, start: int, stop: int, rate: Fraction, file: Path
 ) -> Clip:
     letter = "A" if kind == SOUND else "V"
-    problem = _problem(item)
+    problem = problem_of(item)
     path, source_in, frames, media_rate = "", 0, None, None
     if isinstance(item, otio.schema.Clip) and isinstance(item.media_reference, otio.schema.ExternalReference):
         path = media_path(item.media_reference.target_url, file)
@@ -132,7 +184,7 @@ def _clip(
         source_in=source_in,
         source_frames=frames,
         media_rate=media_rate,
-        speed=_speed(item),
+        speed=speed_of(item),
         problem=problem,
         tag=_tag(item),
     )
@@ -141,31 +193,6 @@ def _clip(
 def _tag(item: Any) -> str:
     ours = item.metadata.get("dubwright")
     return str(ours.get("job_id", "")) if hasattr(ours, "get") else ""
-
-
-def _problem(item: Any) -> str:
-    if not isinstance(item, otio.schema.Clip):
-        return "it is a compound clip; open it, or render it to a file first"
-    if any(isinstance(effect, otio.schema.FreezeFrame) for effect in item.effects):
-        return "it is a freeze frame"
-    if any(
-        isinstance(effect, otio.schema.TimeEffect) and not isinstance(effect, otio.schema.LinearTimeWarp)
-        for effect in item.effects
-    ):
-        return "its speed changes; render it to a file first"
-    if isinstance(item.media_reference, otio.schema.ImageSequenceReference):
-        return "it is a sequence of images; make it a movie first"
-    if not isinstance(item.media_reference, otio.schema.ExternalReference):
-        return "it has no media file"
-    return ""
-
-
-def _speed(item: Any) -> Fraction:
-    speed = Fraction(1)
-    for effect in getattr(item, "effects", ()):
-        if isinstance(effect, otio.schema.LinearTimeWarp):
-            speed *= Fraction(effect.time_scalar).limit_denominator(10_000)
-    return speed
 
 
 def _timeline_rate(source: Any) -> Fraction:
@@ -224,22 +251,3 @@ def _any_rate(rate: float) -> Fraction:
 def to_frames(time: Fraction, rate: Fraction) -> int:
     """Return the frame at a time, rounded half up."""
     return math.floor(time * rate + Fraction(1, 2))
-
-
-def media_path(url: str | None, file: Path) -> str:
-    """Return the file that a media reference means, absolute; empty where it means none on this machine."""
-    if not url:
-        return ""
-    parts = urlparse(url)
-    if len(parts.scheme) == 1:  # C:\\footage, no URL
-        return url
-    if parts.scheme == "file":
-        path = unquote(parts.path)
-        if len(path) > 2 and path[0] == "/" and path[2] == ":":
-            path = path[1:]  # file:///C:/footage
-        if parts.netloc not in ("", "localhost"):
-            path = f"//{parts.netloc}{path}"
-        return path
-    if parts.scheme:
-        return ""
-    return os.path.abspath(os.path.join(file.resolve().parent, unquote(url)))

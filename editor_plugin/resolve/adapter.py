@@ -9,17 +9,14 @@ and the value that an append returns proves nothing: only reading the track agai
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from fractions import Fraction
 from typing import Any
 
 from ..shared.problems import PluginError
-from ..shared.rates import exact_rate
-from ..shared.timeline import PICTURE, SOUND, Clip, Placement, Timeline
+from ..shared.timeline import PICTURE, SOUND, Placement, Timeline
+from .items import read_item, timeline_rate
 from .probe import Capabilities, current_project, current_timeline, probe
+from .tags import SOUND_TRACK, TRACK, custom_data, is_ours, is_same, marked_items, read_data, with_tag
 
-TRACK = "Re-dub"
-SOUND_TRACK = "Re-dub voice"
 BIN = "Dubwright"
 COLOUR = "Purple"
 VIDEO_ONLY, AUDIO_ONLY = 1, 2
@@ -38,7 +35,7 @@ class Resolve:
         project, timeline = current_project(self._resolve), current_timeline(self._resolve)
         rate, drop = timeline_rate(timeline)
         clips = [
-            _read_item(item, kind, track, rate)
+            read_item(item, kind, track, rate, has_source_frames=self.can.has_source_frames)
             for kind, word in ((PICTURE, "video"), (SOUND, "audio"))
             for track in range(1, int(timeline.GetTrackCount(word)) + 1)
             for item in timeline.GetItemListInTrack(word, track) or []
@@ -48,16 +45,16 @@ class Resolve:
             project_id=str(project.GetUniqueId()),
             name=str(timeline.GetName()),
             rate=rate,
-            clips=tuple(_with_tag(clip, tags, _is_ours(timeline, clip.kind, clip.track)) for clip in clips),
+            clips=tuple(with_tag(clip, tags, is_ours(timeline, clip.kind, clip.track)) for clip in clips),
             start=int(timeline.GetStartFrame()),
             drop=drop,
         )
 
     def is_there(self) -> bool:
-        """Say whether Resolve still answers."""
+        """Say whether Resolve still answers. One that has quit has no methods any more."""
         try:
             return bool(self._resolve.GetProductName())
-        except PluginError:
+        except (PluginError, TypeError, AttributeError):
             return False
 
     def selection(self) -> list[str]:
@@ -72,7 +69,7 @@ class Resolve:
     def marks(self) -> tuple[int, int] | None:
         """Return the in and out marks, half-open and absolute; None unless both are set."""
         timeline = current_timeline(self._resolve)
-        found = (timeline.GetMarkInOut() or {}).get("video") or {}
+        found = ((timeline.GetMarkInOut() if self.can.has_marks else None) or {}).get("video") or {}
         if "in" not in found or "out" not in found:
             return None
         first = int(timeline.GetStartFrame())
@@ -104,7 +101,7 @@ class Resolve:
         marks = [mark for mark in self._tags(timeline) if mark["tag"] == tag]
         for mark in marks:
             self._forget_take(timeline, mark)
-        items = [item for mark in marks for item in _marked_items(timeline, mark)]
+        items = [item for mark in marks for item in marked_items(timeline, mark)]
         if items:
             self._open_edit_page()
             timeline.DeleteClips(items, False)
@@ -121,7 +118,7 @@ class Resolve:
         before = pool.GetCurrentFolder()
         folder = _our_bin(pool)
         for known in folder.GetClipList() or []:
-            if known.GetClipProperty("File Path") == path:
+            if is_same(known.GetClipProperty("File Path"), path):
                 return known
         pool.SetCurrentFolder(folder)  # imports go to the current folder and nowhere else
         try:
@@ -130,6 +127,7 @@ class Resolve:
             pool.SetCurrentFolder(before)
         if not found:
             raise PluginError("take.unreadable", f"Resolve cannot import the take {path}.")
+        found[0].SetClipProperty("Alpha mode", "Straight")  # as all our overlays have it; False: it has none
         return found[0]
 
     def _append(
@@ -150,28 +148,35 @@ class Resolve:
         self, timeline: Any, media: Any, placement: Placement, kind: str, track: int, media_type: int
     ) -> None:
         """Append; if what lies there is a frame too long or short, once more with the other end."""
+        pool = current_project(self._resolve).GetMediaPool()
         for _ in range(2):
-            end = placement.trim + placement.frames - (1 if self.end_is_inclusive else 0)
-            request = {
-                "mediaPoolItem": media,
-                "startFrame": placement.trim,
-                "endFrame": end,
-                "mediaType": media_type,
-                "trackIndex": track,
-                "recordFrame": placement.start,
-            }
-            current_project(self._resolve).GetMediaPool().AppendToTimeline([request])
-            item = _item_at(timeline, kind, track, placement.start)
-            if item is None:
+            before = {str(item.GetUniqueId()) for item in timeline.GetItemListInTrack(kind, track) or []}
+            pool.AppendToTimeline(
+                [
+                    {
+                        "mediaPoolItem": media,
+                        "startFrame": placement.trim,
+                        "endFrame": placement.trim + placement.frames - (1 if self.end_is_inclusive else 0),
+                        "mediaType": media_type,
+                        "trackIndex": track,
+                        "recordFrame": placement.start,
+                    }
+                ]
+            )
+            items = timeline.GetItemListInTrack(kind, track) or []
+            new = [item for item in items if str(item.GetUniqueId()) not in before]
+            at_place = [item for item in new if int(item.GetStart(False)) == placement.start]
+            off = int(at_place[0].GetDuration(False)) - placement.frames if at_place else 0
+            if len(new) == 1 and at_place and off == 0:
+                return
+            if new:
+                timeline.DeleteClips(new, False)  # wherever it put them
+            if not at_place:
                 raise PluginError(
                     "place.failed",
                     f"Resolve did not take the clip on {kind} track {track}.",
                     "Unlock the tracks, open the edit page, and place it again.",
                 )
-            off = int(item.GetDuration(False)) - placement.frames
-            if off == 0:
-                return
-            timeline.DeleteClips([item], False)
             if abs(off) != 1:
                 break
             self.end_is_inclusive = off > 0
@@ -194,7 +199,7 @@ class Resolve:
             return
         for index in range(int(item.GetTakesCount()), 0, -1):
             take = (item.GetTakeByIndex(index) or {}).get("mediaPoolItem")
-            if take is not None and take.GetClipProperty("File Path") == mark["path"]:
+            if take is not None and is_same(take.GetClipProperty("File Path"), mark["path"]):
                 item.SelectTakeByIndex(1)
                 item.DeleteTakeByIndex(index)
 
@@ -211,48 +216,12 @@ class Resolve:
 
     def _tags(self, timeline: Any) -> list[dict[str, Any]]:
         marks = (timeline.GetMarkers() or {}).values()
-        found = [_read_data(str(mark.get("customData", ""))) for mark in marks]
+        found = [read_data(str(mark.get("customData", ""))) for mark in marks]
         return [one for one in found if one is not None]
 
     def _open_edit_page(self) -> None:
         if self._resolve.GetCurrentPage() != "edit":
             self._resolve.OpenPage("edit")  # DeleteClips fails on the Fairlight page
-
-
-def timeline_rate(timeline: Any) -> tuple[Fraction, bool]:
-    """Return the exact rate, and whether timecode drops frames (`29.97 DF`)."""
-    text = str(timeline.GetSetting("timelineFrameRate"))
-    return exact_rate(text), "DF" in text.upper()
-
-
-def _read_item(item: Any, kind: str, track: int, rate: Fraction) -> Clip:
-    media = item.GetMediaPoolItem()
-    start, stop = int(item.GetStart(False)), int(item.GetEnd(False))
-    clip_id = str(item.GetUniqueId())
-    if media is None:
-        return Clip(
-            clip_id, kind, track, start, stop, "", problem="it is a title, generator or compound clip"
-        )
-    path = str(media.GetClipProperty("File Path") or "")
-    problem = "" if path else "it has no media file"
-    span = int(item.GetSourceEndFrame()) - int(item.GetSourceStartFrame())
-    frames = stop - start
-    if kind == PICTURE and span and abs(span - frames) > 1:  # an end frame may be one off
-        problem = problem or "it is retimed; render it in place first"
-    fps = str(media.GetClipProperty("FPS") or "")
-    length = str(media.GetClipProperty("Frames") or "")
-    return Clip(
-        clip_id,
-        kind,
-        track,
-        start,
-        stop,
-        path,
-        source_in=int(item.GetLeftOffset(False)),  # exact at 100 %; GetSourceStartFrame can be one off
-        source_frames=int(length) if kind == PICTURE and length.isdigit() else None,
-        media_rate=exact_rate(fps) if kind == PICTURE and fps else None,
-        problem=problem,
-    )
 
 
 def _our_bin(pool: Any) -> Any:
@@ -289,73 +258,9 @@ def _is_empty(timeline: Any, kind: str, track: int, placement: Placement) -> boo
     )
 
 
-def _item_at(timeline: Any, kind: str, track: int, frame: int) -> Any:
-    for item in timeline.GetItemListInTrack(kind, track) or []:
-        if int(item.GetStart(False)) == frame:
-            return item
-    return None
-
-
 def _item_by_id(timeline: Any, clip_id: str) -> Any:
     for track in range(1, int(timeline.GetTrackCount("video")) + 1):
         for item in timeline.GetItemListInTrack("video", track) or []:
             if str(item.GetUniqueId()) == clip_id:
                 return item
     return None
-
-
-def custom_data(placement: Placement) -> str:
-    """Return what a take's marker says: the job, and which clip on the timeline is meant."""
-    return "\n".join(
-        (
-            "dubwright",
-            placement.tag,
-            str(placement.start),
-            str(placement.stop),
-            placement.clip_id,
-            placement.path,
-        )
-    )
-
-
-def _read_data(data: str) -> dict[str, Any] | None:
-    parts = data.split("\n")
-    if len(parts) != 6 or parts[0] != "dubwright":
-        return None
-    return {
-        "tag": parts[1],
-        "start": int(parts[2]),
-        "stop": int(parts[3]),
-        "clip_id": parts[4],
-        "path": parts[5],
-        "data": data,
-    }
-
-
-def _is_ours(timeline: Any, kind: str, track: int) -> bool:
-    """Say whether a track has our name; on others only a shot with our take in its selector is ours."""
-    word, name = ("video", TRACK) if kind in (PICTURE, "video") else ("audio", SOUND_TRACK)
-    return str(timeline.GetTrackName(word, track)).startswith(name)
-
-
-def _with_tag(clip: Clip, marks: list[dict[str, Any]], is_ours: bool) -> Clip:
-    for mark in marks:
-        fits = (clip.start, clip.path) == (mark["start"], mark["path"])
-        if fits and (is_ours or clip.clip_id == mark["clip_id"]):
-            return replace(clip, tag=mark["tag"])
-    return clip
-
-
-def _marked_items(timeline: Any, mark: dict[str, Any]) -> list[Any]:
-    """Return the items on our tracks that a marker tells of; the user's own clips are never among them."""
-    found = []
-    for kind in ("video", "audio"):
-        for track in range(1, int(timeline.GetTrackCount(kind)) + 1):
-            if not _is_ours(timeline, kind, track):
-                continue
-            for item in timeline.GetItemListInTrack(kind, track) or []:
-                media = item.GetMediaPoolItem()
-                path = media.GetClipProperty("File Path") if media is not None else None
-                if (int(item.GetStart(False)), path) == (mark["start"], mark["path"]):
-                    found.append(item)
-    return found

@@ -22,7 +22,8 @@ from ..shared.record import data_folder
 ANSWER_S = 20.0
 LOOK_S = 0.002
 MAPS = ("GetMarkers", "GetMarkInOut", "GetTakeByIndex")  # what Lua calls a table is a list elsewhere
-ASKED = ("GetCurrentVideoItem", "GetSelectedClips", "AddTake")  # the methods that some Resolves do not have
+ASKED = ("GetSelectedClips", "GetMarkInOut", "AddTake", "GetSourceStartFrame")
+"""The methods that some Resolves do not have."""
 
 
 class Exchange:

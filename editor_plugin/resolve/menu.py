@@ -33,9 +33,8 @@ def run_self_test(resolve: Any) -> None:
     """Run the self-test and print where its report lies."""
     report_file = data_folder() / "editors" / "resolve-self-test.json"
     report = self_test.run(resolve, report_file)
-    for step in report["steps"]:
-        print(f"{step['step']}: {step['problem'] or 'as it should be'}")
-    print(f"{'Passed' if report['passed'] else 'Failed'}. The report is {report_file}.")
+    print("\n".join(self_test.describe(report)))
+    print(f"The report is {report_file}, for people {report_file.with_suffix('.txt')}.")
 
 
 def _window(host: Resolve, session: Session) -> Any:

@@ -21,6 +21,8 @@ class Capabilities:
     is_studio: bool
     has_selection: bool  # Timeline.GetSelectedClips, new in 21.0.4
     has_takes: bool
+    has_marks: bool = True  # Timeline.GetMarkInOut
+    has_source_frames: bool = True  # TimelineItem.GetSourceStartFrame; without it a retimed shot is not seen
 
 
 def probe(resolve: Any) -> Capabilities:
@@ -31,14 +33,24 @@ def probe(resolve: Any) -> Capabilities:
     product = str(resolve.GetProductName() or "")
     version = tuple(part for part in (resolve.GetVersion() or ()) if isinstance(part, int))
     timeline = current_timeline(resolve)
-    item = timeline.GetCurrentVideoItem() if has(timeline, "GetCurrentVideoItem") else None
+    item = _any_item(timeline)
     return Capabilities(
         product=product,
         version=version[:4],
         is_studio="studio" in product.lower(),
         has_selection=has(timeline, "GetSelectedClips"),
         has_takes=item is None or has(item, "AddTake"),
+        has_marks=has(timeline, "GetMarkInOut"),
+        has_source_frames=item is None or has(item, "GetSourceStartFrame"),
     )
+
+
+def _any_item(timeline: Any) -> Any:
+    """Return some shot of the timeline, to see what can be asked of one."""
+    for track in range(1, int(timeline.GetTrackCount("video")) + 1):
+        for item in timeline.GetItemListInTrack("video", track) or []:
+            return item
+    return None
 
 
 def has(thing: Any, name: str) -> bool:

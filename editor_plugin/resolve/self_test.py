@@ -15,8 +15,9 @@ from typing import Any
 from ..shared.placement import verify
 from ..shared.problems import PluginError
 from ..shared.timeline import PICTURE, Clip, Placement
-from .adapter import TRACK, Resolve, custom_data
+from .adapter import BIN, Resolve
 from .probe import current_project, current_timeline
+from .tags import TRACK, custom_data
 
 TAG = "self-test"
 SCRATCH = "Dubwright self-test"
@@ -39,6 +40,7 @@ def run(resolve: Any, report_file: Path) -> dict[str, Any]:
         return _write(report, report_file)
     project = current_project(resolve)
     pool, opened = project.GetMediaPool(), project.GetCurrentTimeline()
+    bins, clips = _pooled(pool)
     scratch = pool.CreateEmptyTimeline(SCRATCH)
     try:
         if not scratch or not project.SetCurrentTimeline(scratch):
@@ -50,6 +52,7 @@ def run(resolve: Any, report_file: Path) -> dict[str, Any]:
         project.SetCurrentTimeline(opened)
         if scratch:
             pool.DeleteTimelines([scratch])
+        _tidy(pool, bins, clips)
     report["passed"] = not any(step["problem"] for step in report["steps"])
     return _write(report, report_file)
 
@@ -84,7 +87,9 @@ class Trial:
         try:
             action()
         except PluginError as error:
-            problem = str(error)
+            problem = f"{error} {error.detail}".strip()
+        except Exception as error:  # noqa: BLE001 - whatever this Resolve does differently is the report
+            problem = f"{type(error).__name__}: {error}"
         finally:
             for tag in (TAG, f"{TAG} 2"):
                 self._host.remove(tag)
@@ -129,6 +134,42 @@ class Trial:
         self._place(replace(self._part, clip_id=clip.clip_id, trim=0))
 
 
+def describe(report: dict[str, Any]) -> list[str]:
+    """Return a report as lines for a person."""
+    version = ".".join(map(str, report.get("version", [])))
+    lines = [f"{report.get('product', 'DaVinci Resolve')} {version}".strip()]
+    if "rate" in report:
+        counted = "drop-frame" if report["drop"] else "non-drop"
+        lines.append(
+            f"Timeline: {report['rate']} frames a second, {counted}, from frame {report['first_frame']}"
+        )
+        lines += [f"Its first clip, {name}: {value}" for name, value in report["properties"].items()]
+        lines.append(
+            f"Selected or under the playhead: {report['chosen']}; marks: {report['marks'] or 'none'}"
+        )
+    lines += [f"{step['step']}: {step['problem'] or 'as it should be'}" for step in report["steps"]]
+    return [*lines, "Passed." if report["passed"] else "Failed."]
+
+
+def _pooled(pool: Any) -> tuple[set[str], set[str]]:
+    """Return the names of the pool's bins, and the ids of what lies in ours."""
+    folders = pool.GetRootFolder().GetSubFolderList() or []
+    ours = [clip for folder in folders if folder.GetName() == BIN for clip in folder.GetClipList() or []]
+    return {str(folder.GetName()) for folder in folders}, {str(clip.GetUniqueId()) for clip in ours}
+
+
+def _tidy(pool: Any, bins: set[str], clips: set[str]) -> None:
+    """Delete from our bin what was not there before, and the bin if it was made anew."""
+    for folder in pool.GetRootFolder().GetSubFolderList() or []:
+        if folder.GetName() != BIN:
+            continue
+        new = [clip for clip in folder.GetClipList() or [] if str(clip.GetUniqueId()) not in clips]
+        if new:
+            pool.DeleteClips(new)
+        if BIN not in bins:
+            pool.DeleteFolders([folder])
+
+
 def _shot(host: Resolve) -> Clip:
     for clip in host.timeline().clips:
         if clip.kind == PICTURE and not clip.problem and clip.frames >= 12:
@@ -141,7 +182,7 @@ def _properties(resolve: Any) -> dict[str, str]:
     for item in current_timeline(resolve).GetItemListInTrack("video", 1) or []:
         media = item.GetMediaPoolItem()
         if media is not None:
-            names = ("File Path", "FPS", "Frames", "Start TC")
+            names = ("File Path", "FPS", "Frames", "Start TC", "Alpha mode")
             return {name: str(media.GetClipProperty(name)) for name in names}
     return {}
 
@@ -149,4 +190,5 @@ def _properties(resolve: Any) -> dict[str, str]:
 def _write(report: dict[str, Any], file: Path) -> dict[str, Any]:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    file.with_suffix(".txt").write_text("\n".join(describe(report)) + "\n", encoding="utf-8")
     return report

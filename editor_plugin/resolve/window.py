@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tkinter
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from tkinter import filedialog, ttk
@@ -37,6 +38,7 @@ class Window:
         self.handles = tkinter.IntVar(self.root, value=0)
         self.track = tkinter.IntVar(self.root, value=1)
         self.message = tkinter.StringVar(self.root)
+        self.root.report_callback_exception = self._tell_surprise
         self._ticks = 0
         self._voices: dict[str, str] = {}  # what the user reads -> the clip's id
         self._build()
@@ -157,15 +159,35 @@ class Window:
         return lambda: self.do(action)
 
     def _tick(self) -> None:
+        self._ticks += 1
+        if self._ticks % TICKS_BETWEEN_CHECKS == 0:
+            if not self._host.is_there():
+                self.root.destroy()
+                return
+            self._look_at_project()
+        self.root.after(TICK_MS, self._tick)
         self._session.pump()
         if self._session.trouble is not None:
             self.message.set(str(self._session.trouble))
             self._session.trouble = None
-        self._ticks += 1
-        if self._ticks % TICKS_BETWEEN_CHECKS == 0 and not self._host.is_there():
-            self.root.destroy()
-            return
-        self.root.after(TICK_MS, self._tick)
+
+    def _look_at_project(self) -> None:
+        """Show another project's re-dubs when the user has opened one; finish what was left in it."""
+        try:
+            project = self._host.timeline().project_id
+        except PluginError:
+            return  # none is open now
+        if project != self._project:
+            self._project = project
+            self.do(lambda: self.message.set(" ".join(self._session.recover())))
+            self._refresh()
+
+    def _tell_surprise(self, *error: Any) -> None:
+        """Say what a button ran into that nobody foresaw; Tk alone would print it where no one looks."""
+        traceback.print_exception(*error)
+        self.message.set(
+            f"Resolve did something unforeseen ({error[1]}). Run Dubwright Self-Test, send its report."
+        )
 
 
 def _describe(voice: Clip, timeline: Timeline) -> str:

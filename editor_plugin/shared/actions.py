@@ -42,23 +42,37 @@ class Session:
         """Queue a shot with a voice file. Raises PluginError."""
         timeline = self._host.timeline()
         clip = _find_clip(timeline, clip_id)
-        return self.submit(timeline, plan_with_file(timeline, clip, voice, options, marks))
+        return self.submit(timeline, [plan_with_file(timeline, clip, voice, options, marks)])[0]
 
     def redub_with_strip(self, clip_id: str, voice_id: str, options: Options) -> Entry:
         """Queue a shot with a voice that lies on the timeline. Raises PluginError."""
         timeline = self._host.timeline()
         clip, voice = _find_clip(timeline, clip_id), _find_clip(timeline, voice_id)
-        return self.submit(timeline, plan_with_strip(timeline, clip, voice, options))
+        return self.submit(timeline, [plan_with_strip(timeline, clip, voice, options)])[0]
 
     def redub_track(self, track: int, options: Options) -> tuple[list[Entry], list[str]]:
         """Queue every shot under a voice track; also return why others were left out."""
         timeline = self._host.timeline()
         plans, left_out = plan_under_track(timeline, track, options)
-        return self._submit(timeline, plans), left_out
+        return self.submit(timeline, plans), left_out
 
-    def submit(self, timeline: Timeline, plan: Plan) -> Entry:
-        """Queue one plan. The same plan again is the same job, unless that one was removed or failed."""
-        return self._submit(timeline, [plan])[0]
+    def submit(self, timeline: Timeline, plans: Sequence[Plan]) -> list[Entry]:
+        """Queue plans. The same plan again is the same job, unless that one was removed or failed.
+
+        All are written down at once, then sent; what fails leaves the others alone and is raised at the end.
+        """
+        entries = [self._known(plan) or self._new(timeline, plan) for plan in plans]
+        new = [entry for entry in entries if self._journal.find(entry.key) is not entry]
+        self._journal.write_all(new)
+        failed: list[PluginError] = []
+        for entry in new:
+            try:
+                (self._bakes.begin if entry.bake else self._jobs.submit)(entry)
+            except PluginError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
+        return entries
 
     def place(self, key: str) -> Entry:
         """Put a finished job's best take on the timeline, unless one is there. Raises PluginError."""
@@ -111,10 +125,10 @@ class Session:
 
     def pump(self) -> bool:
         """Take in what the daemon said; place takes that are ready. Return whether anything changed."""
+        ready, self._jobs.ready = self._jobs.ready, []  # before the poll: what comes now is placed next time
         is_news, was_baking = self._jobs.poll(), bool(self._bakes)
         for entry in self._bakes.poll():
             self._send(self._journal.move(entry, states.SUBMITTING))
-        ready, self._jobs.ready = self._jobs.ready, []
         for key in ready:
             self._place_ready(key)
         if is_news or was_baking or ready:
@@ -135,21 +149,6 @@ class Session:
         self._bakes.stop()
 
     # Underneath.
-
-    def _submit(self, timeline: Timeline, plans: Sequence[Plan]) -> list[Entry]:
-        """Write all down at once, then send; what fails leaves the others alone and is raised at the end."""
-        entries = [self._known(plan) or self._new(timeline, plan) for plan in plans]
-        new = [entry for entry in entries if self._journal.find(entry.key) is not entry]
-        self._journal.write_all(new)
-        failed: list[PluginError] = []
-        for entry in new:
-            try:
-                (self._bakes.begin if entry.bake else self._jobs.submit)(entry)
-            except PluginError as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
-        return entries
 
     def _known(self, plan: Plan) -> Entry | None:
         known = self._journal.find(plan.key)

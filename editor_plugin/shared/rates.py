@@ -5,6 +5,7 @@ Editors hand rates out as rounded floats or text; the rate that was meant is fou
 
 from __future__ import annotations
 
+import functools
 import re
 from fractions import Fraction
 
@@ -20,6 +21,7 @@ TOLERANCE = Fraction(1, 4000)
 _TIMECODE = re.compile(r"^(\d{1,2}):(\d{2}):(\d{2})([:;.])(\d{2,3})$")
 
 
+@functools.lru_cache(maxsize=256)  # a timeline asks the same few again for each clip
 def exact_rate(value: float | str | Fraction) -> Fraction:
     """Return the rate that a rounded number or a text such as `29.97 DF` or `24000/1001` means.
 

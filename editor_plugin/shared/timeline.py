@@ -54,7 +54,6 @@ class Timeline:
     clips: tuple[Clip, ...]
     start: int = 0  # its first frame, as the host counts
     drop: bool = False
-    top_track: int = 128  # the highest picture track the host allows
 
     def pictures(self) -> list[Clip]:
         """Return the picture clips that are not ours."""

@@ -7,6 +7,7 @@ R1: Blackmagic's README of 8 May 2026. R2: samuelgursky/davinci-resolve-mcp, src
 """
 
 import itertools
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,14 @@ class Quirks:
     start_tc_media: bool = True  # issue 147: source times count from the media's own timecode, frames do not
     source_start_slips: bool = False  # R2: GetSourceStartFrame can be one off
     source_frames_unknown: bool = False  # R2: 0 and 0 where Resolve does not tell the source's range
+    spells_paths_anew: bool = False  # accents taken apart, as macOS keeps names: no report; must not matter
+    is_old: bool = False  # before 18.6: methods that later versions have are None
+    strays: bool = False  # appends land at the timeline's beginning: no known Resolve does; none may be left
     slip: int = 0  # lengthens every append: no known Resolve does; the adapter must notice all the same
+
+    def spell(self, path: str) -> str:
+        """Return a path as this Resolve gives it back."""
+        return unicodedata.normalize("NFD", path) if self.spells_paths_anew else path
 
 
 class Media:
@@ -44,10 +52,19 @@ class Media:
         self.path, self.frames, self.fps = path, frames, quirks.rate.split()[0]
         self.start = "01:00:00:00" if quirks.start_tc_media else "00:00:00:00"
         self.quirks = quirks
+        self.alpha = "None"
+
+    def GetUniqueId(self) -> str:
+        return f"media{id(self)}"
+
+    def SetClipProperty(self, propertyName: str, propertyValue: str) -> bool:
+        self.alpha = propertyValue if propertyName == "Alpha mode" else self.alpha
+        return propertyName == "Alpha mode"
 
     def GetClipProperty(self, name: str) -> str:
         return {
-            "File Path": self.path,
+            "Alpha mode": self.alpha,
+            "File Path": self.quirks.spell(self.path),
             "FPS": self.fps,
             "Frames": str(self.frames),
             "Start TC": self.start,
@@ -128,6 +145,8 @@ class FakeTimeline:
         self.selected: list[Item] = []
         self.current: Item | None = None
         self.mark_in_out: dict[str, Any] = {}
+        if resolve.quirks.is_old:
+            self.GetMarkInOut = None
         if resolve.quirks.has_selection:
             self.GetSelectedClips = lambda: list(self.selected)
 
@@ -252,6 +271,15 @@ class MediaPool:
         self.current.clips += made
         return made
 
+    def DeleteClips(self, clips: list[Media]) -> bool:
+        for folder in (self.root, *self.root.folders):
+            folder.clips = [one for one in folder.clips if one not in clips]
+        return True
+
+    def DeleteFolders(self, subfolders: list[Folder]) -> bool:
+        self.root.folders = [one for one in self.root.folders if one not in subfolders]
+        return True
+
     def CreateEmptyTimeline(self, name: str) -> FakeTimeline:
         self.timelines.append(FakeTimeline(self._resolve))
         return self.timelines[-1]
@@ -270,7 +298,8 @@ class MediaPool:
             if quirks.locked_is_silent and (kind, info["trackIndex"]) in timeline.locked:
                 continue
             length = info["endFrame"] - info["startFrame"] + quirks.end_is_inclusive + quirks.slip
-            item = Item(info["mediaPoolItem"], info["recordFrame"], length, info["startFrame"])
+            place = quirks.first_frame if quirks.strays else info["recordFrame"]
+            item = Item(info["mediaPoolItem"], place, length, info["startFrame"])
             made.append(item)
             track = timeline.tracks[kind][info["trackIndex"] - 1]
             is_taken = any(one.start < item.start + length and one.GetEnd() > item.start for one in track)
@@ -286,6 +315,7 @@ class FakeResolve:
         self.quirks = quirks or Quirks()
         self.page = self.quirks.page
         self.has_modal = False
+        self.project = "project"
         self.timeline = FakeTimeline(self)
         self.pool = MediaPool(self)
 
@@ -293,6 +323,8 @@ class FakeResolve:
         """Put a shot on the first picture track, as the user would."""
         media = Media(path, 1000, self.quirks) if path else None
         item = Item(media, self.quirks.first_frame + start, length, offset, speed)
+        if self.quirks.is_old:
+            item.GetSourceStartFrame = item.GetSourceEndFrame = None  # type: ignore[method-assign]
         self.timeline.tracks["video"][0].append(item)
         return item
 
@@ -325,7 +357,7 @@ class FakeResolve:
         return self
 
     def GetUniqueId(self) -> str:
-        return "project"
+        return self.project
 
     def GetCurrentTimeline(self) -> FakeTimeline:
         return self.timeline

@@ -28,7 +28,7 @@ from tests.studio import Studio, open_studio
 
 SCRIPT = Path(__file__).with_name("editor_in_blender.py")
 MODULES = [name for name in os.environ.get("DUBWRIGHT_BPY", "").split(os.pathsep) if name]
-REASON = "no Blender module here; `pip install bpy` in an environment of its own and name it in DUBWRIGHT_BPY"
+REASON = "no Blender is named; `python -m tests.blenders` makes modules and says what DUBWRIGHT_BPY is to be"
 pytestmark = pytest.mark.skipif(not MODULES, reason=REASON)
 
 RATES = [

@@ -119,7 +119,9 @@ def _wait_for_takes(window: Any, host: Resolve, count: int) -> list[Any]:
         assert time.monotonic() < deadline, window.message.get()
 
 
-def test_the_window_closes_with_resolve(screen: None, client: object, tmp_path: Path) -> None:
+def test_the_window_follows_the_project_and_closes_with_resolve(
+    screen: None, client: object, tmp_path: Path
+) -> None:
     from editor_plugin.resolve.window import TICKS_BETWEEN_CHECKS, Window
 
     fake = FakeResolve()
@@ -127,6 +129,10 @@ def test_the_window_closes_with_resolve(screen: None, client: object, tmp_path: 
     link = Link([sys.executable, "-E", "-u", "-m", "daemon.bridge"], "resolve")
     host = Resolve(fake)
     window = Window(host, Session(host, link, Journal(tmp_path / "journal.jsonl")))
+    fake.project = "another"
+    for _ in range(TICKS_BETWEEN_CHECKS):
+        window._tick()
+    assert window._project == "another"
     fake.quirks.product = ""
     for _ in range(TICKS_BETWEEN_CHECKS):
         window._tick()

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from typing import Any
 import opentimelineio as otio
 import pytest
 
-from editor_plugin.interchange.adapters import quiet
+from editor_plugin.interchange.adapters import load, quiet
 from editor_plugin.interchange.chooser import choose
-from editor_plugin.interchange.reader import media_path, read_document
+from editor_plugin.interchange.media_path import media_path
+from editor_plugin.interchange.reader import Document, read_document, understand
 from editor_plugin.interchange.writer import Delivered, usual_target, write_document
 from editor_plugin.shared.planner import Options
 from editor_plugin.shared.problems import PluginError
@@ -30,6 +32,11 @@ RATES = [
     Fraction(60000, 1001),
 ]
 WRITTEN = [".otio", ".xml", ".kdenlive", ".aaf"]
+
+
+def read(path: Path, rate: Fraction | None = None) -> Document:
+    """Read a sound file here; `read_document` starts a process for each."""
+    return understand(path, load(path, rate))
 
 
 def span(start: int, length: int, rate: Fraction) -> Any:
@@ -82,7 +89,7 @@ def delivered(plans: list[Any]) -> list[Delivered]:
 @pytest.mark.parametrize("suffix", [".otio", ".xml"])
 @pytest.mark.parametrize("rate", RATES, ids=str)
 def test_every_shot_under_the_voices_is_found_exactly(tmp_path: Path, rate: Fraction, suffix: str) -> None:
-    document = read_document(save(make_timeline(tmp_path, rate), tmp_path / f"edit{suffix}"))
+    document = read(save(make_timeline(tmp_path, rate), tmp_path / f"edit{suffix}"))
     assert document.timeline.rate == rate
     assert document.timeline.start == nominal_rate(rate) * 3600
     plans, left_out = choose(document, "1", Options())
@@ -103,10 +110,10 @@ def test_every_shot_under_the_voices_is_found_exactly(tmp_path: Path, rate: Frac
 @pytest.mark.parametrize("rate", [RATES[0], RATES[2], RATES[3]], ids=str)
 def test_the_takes_lie_where_they_should_in_every_format(tmp_path: Path, rate: Fraction, suffix: str) -> None:
     path = save(make_timeline(tmp_path, rate), tmp_path / "edit.otio")
-    document = read_document(path)
+    document = read(path)
     takes = delivered(choose(document, "Voices", Options())[0])
     target = write_document(document, takes, tmp_path / f"out{suffix}")
-    again = read_document(target)
+    again = read(target)
     assert again.timeline.rate == rate
     ours = [one for one in again.timeline.clips if one.kind == "picture" and one.track == 2]
     assert [(one.start, one.stop, one.source_in) for one in ours] == [
@@ -125,10 +132,10 @@ def test_the_takes_lie_where_they_should_in_every_format(tmp_path: Path, rate: F
 
 
 def test_takes_with_handles_begin_after_them_and_overlapping_ones_get_tracks(tmp_path: Path) -> None:
-    document = read_document(save(make_timeline(tmp_path, Fraction(25)), tmp_path / "edit.otio"))
+    document = read(save(make_timeline(tmp_path, Fraction(25)), tmp_path / "edit.otio"))
     plan = choose(document, "1", Options())[0][0]
     take = Delivered(plan, "j", "j-1", "/takes/t.mov", 100, trim=10)
-    again = read_document(write_document(document, [take, take], tmp_path / "o.otio"))
+    again = read(write_document(document, [take, take], tmp_path / "o.otio"))
     assert [one.source_in for one in again.timeline.placed("j")] == [10, 10]
     assert [one.track for one in again.timeline.placed("j")] == [2, 3]
     short = Delivered(plan, "j", "j-1", "/takes/t.mov", 79)
@@ -144,7 +151,7 @@ def test_dub_markers_choose(tmp_path: Path, mark: tuple[int, int], expected: lis
     timeline = make_timeline(tmp_path, Fraction(25))
     timeline.tracks.markers.append(otio.schema.Marker("DUB", span(*mark, Fraction(25))))
     timeline.tracks.markers.append(otio.schema.Marker("music", span(0, 9, Fraction(25))))
-    document = read_document(save(timeline, tmp_path / "edit.otio"))
+    document = read(save(timeline, tmp_path / "edit.otio"))
     plans, _ = choose(document, "Voices", Options())
     assert [(plan.start, plan.stop) for plan in plans] == expected
 
@@ -152,12 +159,12 @@ def test_dub_markers_choose(tmp_path: Path, mark: tuple[int, int], expected: lis
 def test_a_dub_marker_on_a_clip_counts_in_the_clips_own_time(tmp_path: Path) -> None:
     timeline = make_timeline(tmp_path, Fraction(25))
     timeline.tracks[0][1].markers.append(otio.schema.Marker("dub 1", span(90000 + 40, 10, Fraction(25))))
-    plans, _ = choose(read_document(save(timeline, tmp_path / "edit.otio")), "1", Options())
+    plans, _ = choose(read(save(timeline, tmp_path / "edit.otio")), "1", Options())
     assert [(plan.start, plan.stop) for plan in plans] == [(80, 90)]
 
 
 def test_where_keeps_the_wanted_clips(tmp_path: Path) -> None:
-    document = read_document(save(make_timeline(tmp_path, Fraction(25)), tmp_path / "edit.otio"))
+    document = read(save(make_timeline(tmp_path, Fraction(25)), tmp_path / "edit.otio"))
     for pattern, count in (("A", 1), ("B*", 2), ("V1:2", 1), ("A.mov", 1), ("C", 0)):
         assert len(choose(document, "1", Options(), [pattern])[0]) == count
 
@@ -168,7 +175,7 @@ def test_what_cannot_be_redubbed_is_left_out_with_the_reason(tmp_path: Path) -> 
     shots = timeline.tracks[0]
     shots[1].effects.append(otio.schema.LinearTimeWarp(time_scalar=0.5))
     shots[2].media_reference = otio.schema.MissingReference()
-    plans, left_out = choose(read_document(save(timeline, tmp_path / "edit.otio")), "1", Options())
+    plans, left_out = choose(read(save(timeline, tmp_path / "edit.otio")), "1", Options())
     assert plans == []
     assert len(left_out) == 3
     assert "retimed to 50 %" in left_out[0]
@@ -183,7 +190,7 @@ def test_mixed_rates_do_not_drift(tmp_path: Path) -> None:
         track.append(clip(f"c{number}", tmp_path, 0, 25, Fraction(25)))
         track.append(clip(f"d{number}", tmp_path, 0, 7, ntsc))
     timeline.tracks.append(track)
-    clips = read_document(save(timeline, tmp_path / "edit.otio")).timeline.clips
+    clips = read(save(timeline, tmp_path / "edit.otio")).timeline.clips
     exact = 100 * 25 + 100 * 7 / ntsc * 25
     assert abs(clips[-1].stop - exact) <= Fraction(1, 2)
     assert all(one.stop == two.start for one, two in itertools.pairwise(clips))
@@ -196,9 +203,16 @@ def test_an_edl_can_be_read_and_not_written(tmp_path: Path) -> None:
         "001  A001     V     C        01:00:10:00 01:00:14:00 01:00:00:00 01:00:04:00\n"
         "* FROM CLIP NAME: shot\n"
     )
-    document = read_document(path)
+    with pytest.raises(PluginError, match="does not say how many frames") as caught:
+        read(path)
+    assert "--rate" in caught.value.hint
+    document = read(path, Fraction(24000, 1001))
     assert [(one.start, one.stop) for one in document.timeline.clips] == [(0, 96)]
-    assert document.timeline.rate == 24
+    assert document.timeline.rate == Fraction(24000, 1001)
+    dropped = tmp_path / "dropped.edl"
+    dropped.write_text(path.read_text().replace("NON-DROP", "DROP"))
+    assert read(dropped).timeline.rate == Fraction(30000, 1001)
+    assert read(path, Fraction(25)).timeline.clips[0].stop == 100
     assert usual_target(path).name == "list.redub.otio"
     with pytest.raises(PluginError, match="cannot be written"):
         write_document(document, [], tmp_path / "new.edl")
@@ -217,30 +231,36 @@ def test_media_paths_of_every_spelling() -> None:
     assert media_path("file://localhost/a.mov", here) == "/a.mov"
     assert media_path("file:///C:/a.mov", here) == "C:/a.mov"
     assert media_path("C:\\a.mov", here) == "C:\\a.mov"
+    assert media_path("file://localhost/D%3a/My%20Media/A%231.mov", here) == "D:/My Media/A#1.mov"
+    assert media_path("file://localhost/C|/a.mov", here) == media_path("C|/a.mov", here) == "C:/a.mov"
+    assert media_path("file:///Volumes/Film/A #1?.mov", here) == "/Volumes/Film/A #1?.mov"
+    assert media_path("file://nas/share/a.mov", here) == "//nas/share/a.mov"
+    assert media_path("\\\\nas\\share\\a.mov", here) == "\\\\nas\\share\\a.mov"
     assert media_path("media/a.mov", here) == "/edit/media/a.mov"
     assert media_path("https://host/a.mov", here) == media_path(None, here) == ""
 
 
 @pytest.mark.parametrize("suffix", [".otio", ".xml", ".kdenlive", ".aaf", ".edl"])
 def test_damaged_files_are_refused_or_read_and_never_crash(tmp_path: Path, suffix: str) -> None:
-    """Forty files a format, 200 in all: cut short, bytes changed, pieces doubled, numbers made absurd."""
+    """Cut short, bytes changed, pieces doubled, numbers made absurd. `DUBWRIGHT_DAMAGED` asks for more."""
     chance = random.Random(7)
     if suffix == ".edl":
         whole = b"TITLE: x\n001  A V C 01:00:10:00 01:00:14:00 01:00:00:00 01:00:04:00\n" * 3
     else:
         whole = save(make_timeline(tmp_path, RATES[3]), tmp_path / f"whole{suffix}").read_bytes()
-    paths = [tmp_path / f"damaged{number}{suffix}" for number in range(40)]
+    count = int(os.environ.get("DUBWRIGHT_DAMAGED", "40"))  # a format; 200 in all
+    paths = [tmp_path / f"damaged{number}{suffix}" for number in range(count)]
     for number, path in enumerate(paths):
         path.write_bytes(damage(whole, number, chance))
     died, refused, rest = 0, 0, list(paths)
     while rest:  # a process may die of a file; the next goes on after it
-        command = [sys.executable, "-m", "editor_plugin.interchange.adapters", *map(str, rest)]
-        done = subprocess.run(command, capture_output=True, timeout=100)
+        command = [sys.executable, "-m", "editor_plugin.interchange.adapters", "--rate=24", *map(str, rest)]
+        done = subprocess.run(command, capture_output=True, timeout=500)
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         refused += sum(1 for answer in answers if "error" in answer and answer["error"][1])
         if len(answers) < len(rest):
             with pytest.raises(PluginError, match="damaged"):
-                read_document(rest[len(answers)])
+                read_document(rest[len(answers)], Fraction(24))
             died += 1
         rest = rest[len(answers) + 1 :]
     assert died + refused > 8

@@ -1,6 +1,7 @@
 """What runs inside an editor is readable by the oldest Python there, and needs nothing but its library."""
 
 import ast
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,3 +24,11 @@ def test_python_39_can_read_it_and_it_imports_only_the_library(path: Path) -> No
         for name in names:
             top = name.split(".")[0]
             assert top in sys.stdlib_module_names | HOSTS_OWN | {"editor_plugin"}, name
+
+
+def test_python_39_has_everything_that_it_uses() -> None:
+    """Methods, arguments and modules newer than 3.9, which reading alone does not show."""
+    pytest.importorskip("vermin", reason="vermin, which knows what each Python brought, is not installed")
+    command = [str(Path(sys.executable).with_name("vermin")), "--target=3.9-", "--violations", "--no-tips"]
+    done = subprocess.run([*command, *map(str, INSIDE)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from editor_plugin.resolve import adapter as adapter_module
+from editor_plugin.resolve import items as items_module
+from editor_plugin.resolve import probe as probe_module
 from editor_plugin.resolve import self_test
+from editor_plugin.resolve import tags as tags_module
 from editor_plugin.resolve.adapter import Resolve
 from editor_plugin.resolve.probe import probe
 from editor_plugin.shared.placement import verify
@@ -25,13 +28,15 @@ QUIRKS = {
     "free": Quirks(product="DaVinci Resolve", has_selection=False),
     "29.97 drop-frame from an hour": Quirks(rate="29.97 DF", first_frame=107892),
     "23.976": Quirks(rate="23.976"),
+    "paths spelt anew": Quirks(spells_paths_anew=True),
+    "before 18.6": Quirks(version=(18, 1, 0, 0, ""), end_is_inclusive=True, has_selection=False, is_old=True),
     "on the Fairlight page": Quirks(page="fairlight"),
 }
 
 
 @pytest.fixture
 def take(tmp_path: Path) -> str:
-    path = tmp_path / "take.mov"
+    path = tmp_path / "prise d'été.mov"
     path.touch()
     return str(path)
 
@@ -53,6 +58,7 @@ def test_a_take_is_placed_read_back_and_removed(quirks: Quirks, take: str) -> No
     assert sorted(clip.kind for clip in timeline.placed("j1")) == ["picture", SOUND]
     assert fake.timeline.names["video"] == ["Video 1", "Re-dub"]
     assert fake.pool.current is fake.pool.root
+    assert [one.alpha for one in fake.pool.root.folders[0].clips] == ["Straight"]
     assert next(iter(fake.timeline.markers)) == 20
     host.remove("j1")
     assert host.timeline().placed("j1") == []
@@ -104,7 +110,11 @@ def test_a_locked_track_is_opened_and_locked_again(take: str) -> None:
     assert fake.timeline.GetIsTrackLocked("video", 2)
 
 
-@pytest.mark.parametrize("quirks", [Quirks(lies_about_appends=True), Quirks(slip=3)], ids=["lies", "slips"])
+@pytest.mark.parametrize(
+    "quirks",
+    [Quirks(lies_about_appends=True), Quirks(slip=3), Quirks(strays=True)],
+    ids=["lies", "slips", "strays"],
+)
 def test_what_resolve_did_not_do_is_noticed_and_nothing_is_left(quirks: Quirks, take: str) -> None:
     fake = FakeResolve(quirks)
     with pytest.raises(PluginError):
@@ -144,15 +154,30 @@ def test_no_resolve_and_a_missing_take_are_said() -> None:
         Resolve(FakeResolve()).place(placement(Quirks(), "/gone.mov"))
 
 
-@pytest.mark.parametrize("quirks", QUIRKS.values(), ids=QUIRKS)
+SAME_DISK = {
+    name: quirks for name, quirks in QUIRKS.items() if not quirks.spells_paths_anew
+}  # else not found
+
+
+@pytest.mark.parametrize("quirks", SAME_DISK.values(), ids=SAME_DISK)
 def test_the_self_test_passes_on_the_fake_and_cleans_up(quirks: Quirks, tmp_path: Path, take: str) -> None:
     fake = FakeResolve(replace(quirks))
     fake.add_shot(take, 0, 100)
     report = self_test.run(fake, tmp_path / "report.json")
     assert report["passed"], report
-    assert (tmp_path / "report.json").is_file()
+    assert "place a take: as it should be" in (tmp_path / "report.txt").read_text().splitlines()
+    assert fake.pool.root.folders == []
     assert len(Resolve(fake).timeline().clips) == 1
     assert (fake.timeline.markers, fake.pool.timelines) == ({}, [])
+
+
+def test_the_self_test_reports_what_nobody_foresaw(tmp_path: Path, take: str) -> None:
+    fake = FakeResolve()
+    fake.add_shot(take, 0, 100)
+    fake.pool.ImportMedia = None  # type: ignore[method-assign]
+    report = self_test.run(fake, tmp_path / "report.json")
+    assert len(report["steps"]) == 8
+    assert "place a take: TypeError: 'NoneType' object is not callable" in self_test.describe(report)
 
 
 def test_the_self_test_reports_what_fails(tmp_path: Path, take: str) -> None:
@@ -179,7 +204,7 @@ def test_every_call_of_the_adapter_stands_in_the_published_stubs() -> None:
                     range(len(args) - len(node.args.defaults), most + 1)
                 )
     calls = 0
-    for module in (adapter_module, self_test):
+    for module in (adapter_module, items_module, tags_module, probe_module, self_test):
         for node in ast.walk(ast.parse(Path(module.__file__ or "").read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
                 continue
