@@ -157,7 +157,7 @@ class Client:
     ) -> Job:
         """Put a job on the queue and return it. The same `key` and spec again return the same job.
 
-        `tonight` keeps it until the schedule's next window; `deadline` is in seconds since the epoch.
+        `tonight` keeps it until a window of the schedule is open; `deadline` is in seconds since the epoch.
         """
         plain = spec if isinstance(spec, dict) else msgspec.to_builtins(spec)
         request = messages.SubmitJob(
