@@ -147,6 +147,22 @@ def test_a_pairing_that_ends_in_the_middle_of_a_job_ends_at_once(pair: Pair, tmp
         ended(owner, job.job_id)
 
 
+def test_a_list_that_cannot_be_read_lets_no_machine_in_and_keeps_no_owner_out(
+    pair: Pair, client: Client
+) -> None:
+    file = pair.there.paths.paired_file
+    good = file.read_bytes()
+    try:
+        file.write_bytes(b"[{")
+        assert code_of(client.status) == "home.unwritable"
+        assert code_of(pair.connect) in ("daemon.refused", "daemon.unreachable")
+        with pair.there.owner() as owner:
+            assert owner.status().jobs
+    finally:
+        file.write_bytes(good)
+    assert client.status().jobs
+
+
 # What it may ask.
 
 
@@ -296,10 +312,14 @@ def test_room_that_is_used_up_is_made_by_what_no_job_needs_and_else_refused(
     for at in range(0, len(loose), 2**20):
         send(client, loose, at, at + 2**20)
     assert Path(path).exists()
+    assert code_of(offer, client, os.urandom(3_500_000)) == "transfer.quota"  # it may be for a job to come
+    os.utime(Path(path).parent, (0, 0))
     offer(client, os.urandom(3_500_000))
     assert not Path(path).exists()
     assert code_of(offer, client, os.urandom(5_000_000)) == "transfer.quota"
     client.cancel(job.job_id)
+    for folder in (Path(path).parents[1]).iterdir():
+        os.utime(folder, (0, 0))
     assert offer(client, os.urandom(5_000_000)).have == 0
 
 
