@@ -157,7 +157,7 @@ class Client:
     ) -> Job:
         """Put a job on the queue and return it. The same `key` and spec again return the same job.
 
-        `tonight` keeps it until the schedule's next window; `deadline` is in seconds since the epoch.
+        `tonight` keeps it until a window of the schedule is open; `deadline` is in seconds since the epoch.
         """
         plain = spec if isinstance(spec, dict) else msgspec.to_builtins(spec)
         request = messages.SubmitJob(
@@ -276,7 +276,7 @@ class Client:
         message_id = new_id()
         kind = REQUESTS.get(name)
         if isinstance(body, dict) and "spec" in body:
-            body = {**body, "spec": self._sent(body["spec"])}
+            body = {**body, "spec": self._sent(body["spec"], is_submitted=name == "submit_job")}
         data = encode_raw_request(name, body, message_id=message_id)
         socket = "control" if kind is not None and kind.is_control else "requests"
         return decode_raw(self._arrived(self._exchange(data, message_id, socket)))
@@ -311,7 +311,10 @@ class Client:
     def _ask(self, request: Request, reply_type: type[Reply]) -> Reply:
         message_id = new_id()
         if isinstance(request, messages.SubmitJob | messages.EstimateJob):
-            request = msgspec.structs.replace(request, spec=self._sent(request.spec))
+            is_submitted = isinstance(request, messages.SubmitJob)
+            request = msgspec.structs.replace(
+                request, spec=self._sent(request.spec, is_submitted=is_submitted)
+            )
         data = encode_request(request, message_id=message_id)
         is_control = REQUESTS[REQUEST_NAMES[type(request)]].is_control
         reply = self._exchange(data, message_id, "control" if is_control else "requests")
@@ -323,12 +326,12 @@ class Client:
         data = encode_request(request, message_id=message_id)
         return _body_of(self._exchange(data, message_id, "files", timeout_s=FILE_TIMEOUT_S), reply_type)
 
-    def _sent(self, spec: Any) -> Any:
-        """Return a job as the daemon's machine can run it."""
+    def _sent(self, spec: Any, *, is_submitted: bool) -> Any:
+        """Return a job as the daemon's machine can run it; its media go there when it is submitted."""
         if self._carrier is None:
             return spec
         with self._carrying:
-            return self._carrier.send_job(spec)
+            return self._carrier.send_job(spec) if is_submitted else self._carrier.name_job(spec)
 
     def _arrived(self, data: bytes) -> bytes:
         """Return a message of the daemon in the paths of this machine, with its takes here."""

@@ -27,7 +27,7 @@ worker_memory_gb = 48   # a worker that takes more is ended; otherwise 0.9 of th
 waiting_jobs = 100000   # that may be on the queue
 
 [history]
-days = 365            # jobs that ended so long before the last one are forgotten; their takes stay on disk
+days = 365            # jobs that ended longer ago are forgotten, but for the newest 1000; takes stay on disk
 jobs = 20000          # more are forgotten, the oldest first, unless a take of theirs is undecided
 
 [provenance]

@@ -21,7 +21,7 @@ DECISIVE = ("python", "packages", "face models", "engine")
 """What the doctor must find well before a version is put to use; the rest is not the version's doing."""
 
 LEFTOVERS = ("versions", "environment", "daemon.lock", "endpoint.json")
-KEYS = "keys.json"  # made anew at the next start
+KEYS = ("keys.json", "paired.json")  # made anew at the next start, and machines that knew these
 OURS = (NAME, INCOMPLETE, "installer.lock")
 """What the data folder holds until the very end. All else in it, but the models, is the user's own."""
 
@@ -190,14 +190,14 @@ def _projects(machine: Machine) -> list[Path]:
     """Return what the data folder holds of the user's own, without the models."""
     data = Path(machine.data)
     found = sorted(data.iterdir()) if data.is_dir() else []
-    others = {Path(machine.models), Path(machine.cache), Path(machine.logs), data / KEYS}
+    others = {Path(machine.models), Path(machine.cache), Path(machine.logs), *(data / key for key in KEYS)}
     return [path for path in found if path.name not in (*LEFTOVERS, *OURS) and path not in others]
 
 
 def _settings(machine: Machine, *, everything: bool) -> list[Path]:
     """Return what goes of the settings: the keys, or all of it where they have a folder of their own."""
     config = Path(machine.config)
-    return [config] if everything and machine.config != machine.data else [config / KEYS]
+    return [config] if everything and machine.config != machine.data else [config / key for key in KEYS]
 
 
 def _remove(path: Path) -> None:

@@ -24,6 +24,8 @@ from daemon.client import Client
 from daemon.config import load_config
 from daemon.launch import find_daemon
 from daemon.models.store import Store
+from daemon.pairing.codes import split_address
+from daemon.pairing.hosts import PORTS
 from daemon.pairing.names import LOCAL
 from daemon.paths import Paths, find_paths
 from daemon.protocol.errors import DubwrightError
@@ -96,14 +98,17 @@ def _models(paths: Paths) -> Iterator[Finding]:
 
 
 def _keys(paths: Paths) -> Iterator[Finding]:
-    try:
-        mode = stat.S_IMODE(paths.keys_file.stat().st_mode)
-    except FileNotFoundError:
+    if not paths.keys_file.exists():
         yield Finding("keys", "ok", "none yet; the daemon makes them at its first start")
         return
-    is_private = sys.platform == "win32" or mode & 0o077 == 0
-    hint = f"Run: chmod 600 {paths.keys_file}, and restart the daemon, which then makes new keys."
-    yield finding("keys", is_private, f"{paths.keys_file} has mode {mode:04o}", hint)
+    for file in (paths.keys_file, paths.paired_file, *paths.hosts.glob("*.json")):
+        if file.exists():
+            mode = stat.S_IMODE(file.stat().st_mode)
+            is_private = sys.platform == "win32" or mode & 0o077 == 0
+            hint = (
+                f"Run: chmod 600 {file}. Who could read it may know the keys: restart the daemon, pair anew."
+            )
+            yield finding("keys", is_private, f"{file} has mode {mode:04o}", hint)
 
 
 def _folders(paths: Paths) -> Iterator[Finding]:
@@ -149,16 +154,22 @@ def _daemon(paths: Paths) -> Iterator[Finding]:
 
 def _ports(paths: Paths) -> Finding:
     """Try the ports that the daemon would listen on; 0 has the system choose."""
-    server = load_config(paths.config_file).server
-    wanted = [server.port + step if server.port else 0 for step in range(3)]
-    hint = "End the program that uses it, or change `server.port` and `server.host` in the settings."
-    for port in wanted:
+    config = load_config(paths.config_file)
+    server, listen = config.server, config.remote.listen
+    wanted = [(server.host, server.port + step if server.port else 0) for step in range(3)]
+    if listen is not None:
+        host, first = split_address(listen)
+        wanted += [("" if host == "*" else host.strip("[]"), first + step) for step in range(len(PORTS))]
+    hint = "End the program that uses it, or change `server` and `remote.listen` in the settings."
+    for host, port in wanted:
         try:
-            socket.create_server((server.host, port)).close()
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            socket.create_server((host, port), family=family).close()
         except OSError as error:
-            return Finding("ports", "broken", f"{server.host}:{port} cannot be used: {error.strerror}", hint)
-    shown = ", ".join(map(str, wanted)) if server.port else "chosen by the system"
-    return Finding("ports", "ok", f"{server.host}, {shown}")
+            return Finding("ports", "broken", f"{host}:{port} cannot be used: {error.strerror}", hint)
+    shown = f"from {server.port}" if server.port else "chosen by the system"
+    afar = f"; for paired machines {listen}" if listen else ""
+    return Finding("ports", "ok", f"{server.host}, {shown}{afar}")
 
 
 def _engine(_: Paths) -> Iterator[Finding]:

@@ -10,7 +10,9 @@ import typer
 
 from daemon.protocol.errors import RequestError
 
-TonightOption = Annotated[bool, typer.Option("--tonight", help="Keep it until the schedule's next window.")]
+TonightOption = Annotated[
+    bool, typer.Option("--tonight", help="Keep it until a window of the schedule is open.")
+]
 DeadlineOption = Annotated[
     str | None, typer.Option(metavar="TIME", help="Be done by then: 07:00, or 2026-11-23T07:00.")
 ]

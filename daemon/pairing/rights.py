@@ -15,7 +15,7 @@ from daemon.protocol import messages
 from daemon.protocol.daemon_messages import Hello, Schedule, StatusReply
 from daemon.protocol.errors import RequestError
 from daemon.protocol.job_messages import ListJobs, ListJobsReply, ListTakes, ListTakesReply, SubmitJob
-from daemon.protocol.jobs import GenerateSpec, JobSpec, ProbeSpec, RedubSpec, SpeakSpec
+from daemon.protocol.jobs import GenerateSpec, JobSpec, JobState, ProbeSpec, RedubSpec, SpeakSpec
 from daemon.protocol.messages import REQUEST_NAMES, REQUESTS
 from daemon.protocol.reading import spec_from_builtins
 from daemon.queue.store import JobStore
@@ -98,19 +98,22 @@ class PairedHandlers:
         return spec
 
     def _check_own(self, client: PairedClient, request: messages.Request) -> None:
-        """Refuse what is about another's job, in the words for one that is not there."""
+        """Refuse what is about another's job or take, in the words for one that is not there."""
         take_id = getattr(request, "take_id", None)
-        named = [getattr(request, "job_id", None), getattr(request, "before", None)]
-        for job_id in [name for name in named if name is not None]:
-            if self._store.client_of(job_id) != client.public:
-                raise RequestError("job.not_found", f"There is no job {job_id}.")
-        if take_id is not None and all(
-            take.take_id != take_id for take in self._store.takes(client=client.public)
-        ):
+        if take_id is not None and not self._is_own(client, take_id.rpartition("-")[0]):
             raise RequestError("take.not_found", f"There is no take {take_id}.")
+        for job_id in (getattr(request, "job_id", None), getattr(request, "before", None)):
+            if job_id is not None and not self._is_own(client, job_id):
+                raise RequestError("job.not_found", f"There is no job {job_id}.")
+
+    def _is_own(self, client: PairedClient, job_id: str) -> bool:
+        try:
+            return self._store.client_of(job_id) == client.public
+        except RequestError:
+            return False
 
     def _status(self, client: PairedClient, reply: StatusReply) -> StatusReply:
-        own = {job.job_id for job in self._store.list(["running"], client=client.public)}  # type: ignore[list-item]
+        own = {job.job_id for job in self._store.list([JobState.RUNNING], client=client.public)}
         workers = [
             worker if worker.job_id in own else msgspec.structs.replace(worker, job_id=None)
             for worker in reply.workers

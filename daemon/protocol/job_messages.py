@@ -16,7 +16,7 @@ class SubmitJob(msgspec.Struct, frozen=True, kw_only=True):
     priority: Priority = 0  # higher runs first
     submitted_by: ShortText = ""
     hold: bool = False  # keep it from running until `release_job`
-    tonight: bool = False  # keep it until the next window of the schedule opens
+    tonight: bool = False  # keep it until a window of the schedule is open
     deadline: Moment | None = None  # seconds since the epoch; what is due first runs first in its priority
 
 
@@ -82,7 +82,7 @@ class HoldJob(msgspec.Struct, frozen=True, kw_only=True):
     """Keep a job from running; one that runs goes on from its last complete chunk when it is released."""
 
     job_id: Id
-    tonight: bool = False  # until the next window of the schedule opens, not until `release_job`
+    tonight: bool = False  # until a window of the schedule is open, not until `release_job`
 
 
 class ReleaseJob(msgspec.Struct, frozen=True, kw_only=True):

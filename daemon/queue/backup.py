@@ -68,7 +68,16 @@ def salvage(connection: sqlite3.Connection, broken: Path) -> int:
         for row in _readable(broken, table):
             if row["job_id"] in newer:
                 _put(connection, table, row)
+    connection.executemany(_WITHOUT_TAKES, [(job_id,) for job_id in newer])
     return len(newer)
+
+
+_WITHOUT_TAKES = """
+UPDATE jobs SET state = 'queued', finished_at = NULL, result = NULL
+WHERE job_id = ? AND state = 'done' AND json_extract(spec, '$.kind') IN ('redub', 'speak', 'generate')
+AND (SELECT count(*) FROM takes WHERE takes.job_id = jobs.job_id) < ifnull(json_extract(spec, '$.takes'), 1)
+"""
+"""A job that is known to be done, but whose takes could not be read, runs again: it finds them on disk."""
 
 
 def _put(connection: sqlite3.Connection, table: str, row: dict[str, object]) -> bool:
@@ -87,12 +96,14 @@ def _put(connection: sqlite3.Connection, table: str, row: dict[str, object]) -> 
 
 
 def _readable(broken: Path, table: str) -> Iterator[dict[str, object]]:
-    """Yield the rows of a table that can be read, newest first, until one cannot."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"{broken.as_uri()}?mode=ro", uri=True)) as connection:
-            connection.row_factory = sqlite3.Row
-            order = "job_id" if table == "job_log" else "rowid"
-            for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order} DESC"):
-                yield dict(row)
-    except sqlite3.Error as error:
-        log.warning("Of %s in %s no more can be read: %s.", table, broken, error)
+    """Yield the rows of a table that can be read: newest first until one cannot, then from the other end."""
+    order = "job_id" if table == "job_log" else "rowid"
+    for direction in ("DESC", "ASC"):
+        try:
+            with contextlib.closing(sqlite3.connect(f"{broken.as_uri()}?mode=ro", uri=True)) as connection:
+                connection.row_factory = sqlite3.Row
+                for row in connection.execute(f"SELECT * FROM {table} ORDER BY {order} {direction}"):
+                    yield dict(row)
+            return
+        except sqlite3.Error as error:
+            log.warning("Of %s in %s no more can be read (%s): %s.", table, broken, direction, error)

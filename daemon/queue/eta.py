@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from daemon.protocol.jobs import JobSpec, Position, Progress, RedubSpec
+from daemon.protocol.jobs import JobSpec, Position, Progress, RedubSpec, SpeakSpec
 from daemon.redub.progress import STAGES
 
 PER_TAKE = ("learn", "engine", "deliver", "check")
@@ -231,3 +231,12 @@ class JobEta:
         """Return how this job compares with its forecast so far; 1 until a second or two are known."""
         pace = (self._actual_s + 2.0) / (self._foretold_s + 2.0)
         return math.exp(min(max(math.log(pace), -1.0), 1.0))
+
+
+def eta_of(spec: JobSpec, costs: Mapping[str, StageCost]) -> JobEta:
+    """Return what will follow a job of this spec."""
+    if isinstance(spec, RedubSpec):
+        return JobEta(costs, takes=spec.takes, frames=frames_of(spec))
+    if isinstance(spec, SpeakSpec):
+        return JobEta(costs, takes=spec.takes, stages=["engine"])
+    return JobEta(costs, frames=frames_of(spec), stages=[])  # such a job has one stage

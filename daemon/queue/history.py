@@ -9,6 +9,9 @@ from typing import NamedTuple
 from daemon.protocol.jobs import Job
 from daemon.queue.takes import TakeJournal
 
+KEPT = 1000
+"""The newest jobs that ended stay, however old: a clock that was set wrong for a while costs no history."""
+
 BATCH = 200
 """Jobs forgotten in one transaction, so that no request waits long."""
 
@@ -18,7 +21,8 @@ VACUUM_PAGES = 1024  # 4 MB; below it there is no point
 
 _ENDED = "state IN ('done', 'failed', 'cancelled')"
 _UNDECIDED = "SELECT job_id FROM takes WHERE json_extract(body, '$.verdict') = 'none'"
-_OLD = f"""SELECT job_id FROM jobs WHERE {_ENDED} AND finished_at < ?
+_OLD = f"""SELECT job_id FROM (SELECT job_id, finished_at FROM jobs WHERE {_ENDED}
+                                ORDER BY number DESC LIMIT -1 OFFSET ?) WHERE finished_at < ?
            UNION
            SELECT job_id FROM (SELECT job_id FROM jobs WHERE {_ENDED} ORDER BY number DESC LIMIT -1 OFFSET ?)
            WHERE job_id NOT IN ({_UNDECIDED})
@@ -35,16 +39,14 @@ class Forgotten(NamedTuple):
 class HistoryJournal(TakeJournal):
     """The queue's past."""
 
-    def forget(self, *, days: float, jobs: int) -> list[Forgotten]:
+    def forget(self, *, days: float, jobs: int, kept: int = KEPT) -> list[Forgotten]:
         """Forget some jobs that ended too long ago, or that came before the newest `jobs`; return them.
 
-        The age is counted from the last job, not from now: a clock that leaps ahead costs no history. None
-        are returned when nothing is left to forget.
+        The newest `kept` of them are never too old. None are returned when nothing is left to forget.
         """
-        newest = self._db.execute("SELECT max(submitted_at) FROM jobs").fetchone()[0] or 0.0
-        before = min(self.clock(), newest) - days * DAY_S
+        before = self.clock() - days * DAY_S
         with self._change() as db:
-            old = [row["job_id"] for row in db.execute(_OLD, (before, jobs, BATCH))]
+            old = [row["job_id"] for row in db.execute(_OLD, (kept, before, jobs, BATCH))]
             gone = [Forgotten(self.get(job_id), self.client_of(job_id)) for job_id in old]
             for table in ("takes", "job_log", "runs", "jobs"):
                 db.executemany(f"DELETE FROM {table} WHERE job_id = ?", [(job_id,) for job_id in old])

@@ -62,14 +62,23 @@ class Carrier:
 
     def send_job(self, spec: Any) -> Any:
         """Return a job with paths of the daemon's machine, its media brought there. Raises DubwrightError."""
+        return self._with_paths_there(spec, self._send)
+
+    def name_job(self, spec: Any) -> Any:
+        """Return such a job without sending anything, to ask about it. Raises DubwrightError."""
+        return self._with_paths_there(
+            spec, lambda path: self._shared(path) or join(self.folder, "media", "to come", Path(path).name)
+        )
+
+    def _with_paths_there(self, spec: Any, place: Callable[[str], str]) -> Any:
         if not isinstance(spec, dict):
             return spec
         changed = dict(spec)
         if isinstance(spec.get("redub"), dict):  # of a probe job
-            changed["redub"] = self.send_job(spec["redub"])
+            changed["redub"] = self._with_paths_there(spec["redub"], place)
         for name in MEDIA:
             if isinstance(spec.get(name), str):
-                changed[name] = self._send(spec[name])
+                changed[name] = place(spec[name])
         for name in MODELS:
             if isinstance(spec.get(name), str) and os.path.isabs(spec[name]):  # else it names a task
                 changed[name] = self._model(name, spec[name])

@@ -24,6 +24,9 @@ from daemon.transfer.disk import digest_of, folder_size, write_errors
 FREE_BYTES = 2 * 2**30
 """What uploads leave free on the disk."""
 
+RECENT_S = 3600.0
+"""Media offered so lately are for a job that is about to come; they make no room for others."""
+
 OPEN_LIMIT = 16  # files that one machine may be sending at a time
 NAME_LIMIT = 120  # bytes of UTF-8, of a file's name without its suffix
 
@@ -171,8 +174,9 @@ class Inbox:
 
     def _evict(self) -> None:
         """Delete media that no job needs until all fits into the share, the longest unused first."""
+        recent = time.time() - RECENT_S
         for folder in self._oldest_first():
-            if self.used() <= self._limit:
+            if self.used() <= self._limit or folder.stat().st_mtime > recent:
                 return
             if not self._any_needed(folder):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,8 @@
 """Keeps finished chunks of a job on disk, so that a job whose process died goes on where it was.
 
-A chunk is trusted only when it is whole (sha256) and made from the same things (the fingerprint); any other
-is deleted, and made again. A chunk's file: MAGIC, one line of JSON, the array's bytes in C order.
+A chunk is trusted only when it is whole (sha256, of what its header says, too) and made from the same things
+(the fingerprint); any other is deleted, and made again. A chunk's file: MAGIC, one line of JSON, the array's
+bytes in C order.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-MAGIC = b"dubwright chunk 1\n"
+MAGIC = b"dubwright chunk 2\n"
 HEADER_LIMIT = 4096  # bytes
 KINDS = "biufc"  # NumPy dtype kinds that are plain numbers
 PLAIN = re.compile(rf"[<>|][{KINDS}]\d{{1,2}}")
@@ -59,7 +60,7 @@ class Checkpoints:
         if data.dtype.kind not in KINDS:
             raise ValueError(f"cannot keep an array of {data.dtype}; it must hold plain numbers")
         shape = np.shape(array)  # ascontiguousarray makes a scalar an array of one
-        header = ChunkHeader(self.fingerprint, data.dtype.str, shape, hashlib.sha256(data.data).hexdigest())
+        header = ChunkHeader(self.fingerprint, data.dtype.str, shape, _digest(data, shape))
         path = self._path(index)
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
@@ -100,9 +101,16 @@ class Checkpoints:
                 raise EOFError("torn")
             array = np.empty(header.shape, dtype)
             file.readinto(array.reshape(-1).data.cast("B") if array.size else bytearray())
-        if hashlib.sha256(array.data).hexdigest() != header.sha256:
+        if _digest(array, header.shape) != header.sha256:
             raise ValueError("changed on disk")
         return array
+
+
+def _digest(array: np.ndarray, shape: tuple[int, ...]) -> str:
+    """Return the hash of an array: its kind of numbers and its shape count, not its bytes alone."""
+    hasher = hashlib.sha256(f"{array.dtype.str} {list(shape)}".encode())
+    hasher.update(array.data)
+    return hasher.hexdigest()
 
 
 def _sync_folder(folder: Path) -> None:

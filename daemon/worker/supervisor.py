@@ -10,14 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from daemon.paths import Paths, find_paths
 from daemon.protocol.daemon_messages import WorkerInfo
 from daemon.protocol.errors import ErrorInfo, InternalError, MachineError
 from daemon.protocol.events import Event, WorkerChanged
-from daemon.protocol.jobs import Job, JobState, RedubSpec, SpeakSpec
-from daemon.queue.eta import JobEta, Sample, cost_name, fit_costs, frames_of
+from daemon.protocol.jobs import Job, JobState
+from daemon.queue.eta import Sample, cost_name, eta_of, fit_costs
 from daemon.queue.recovery import NEEDS_NO_FOLDER, delete_folder, doom_folder, doomed_folders
 from daemon.queue.rows import uses_gpu
 from daemon.queue.store import Claim, JobStore, StaleAttemptError
@@ -34,6 +32,8 @@ from daemon.worker.messages import (
     Stopped,
     preview_of,
 )
+from daemon.worker.starts import Starts
+from daemon.worker.watch import look_after, memory_limit
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +42,10 @@ ROLES = (ENGINE, INSPECT)
 
 STOP_GRACE_S = 0.6  # from asking a job to stop to killing its worker; the promise to people is 1 s
 YIELD_GRACE_S = 5.0  # the same where nobody waits for it; the promise to other programs is 15 s in all
-SILENCE_S = 30.0  # a busy worker that says nothing for this long hangs
-START_S = 120.0  # imports on a cold disk
 RENEW_S = 5.0  # between two renewals of a lease
-IDLE_S = 60.0  # an `inspect` worker without work ends after this
 TICK_S = 1.0
 SLEEP_GAP_S = 10.0  # a tick this late means that the whole machine slept
-BACKOFF_S = (0.0, 2.0, 10.0, 30.0, 60.0)  # before the next start, after so many that failed in a row
-START_LIMIT = 3  # starts that may fail in a row before a waiting job is told
 
-MEMORY_SHARE = 0.9  # of this machine's, that a worker may take; beyond it others would suffer
-HANG_S = 900.0  # a job that makes no step for so long hangs; loading weights from a slow disk is one step
-HANG_FACTOR = 3.0  # or for so many times what its stage should take as a whole, if that is longer
 
 STOPPED_STATE: dict[StopKind, JobState] = {
     "cancel": JobState.CANCELLED,
@@ -86,10 +78,9 @@ class Supervisor:
         self._loop = loop
         self._paths = paths or find_paths()
         self._prewarm_s = prewarm_s
-        self._memory = memory_gb * 2**30 if memory_gb else MEMORY_SHARE * psutil.virtual_memory().total
+        self._memory = memory_limit(memory_gb)
         self._children: dict[str, Child] = {}
-        self._failed_starts: dict[str, int] = dict.fromkeys(ROLES, 0)
-        self._start_after: dict[str, float] = dict.fromkeys(ROLES, 0.0)  # time.monotonic of the next start
+        self._starts = {role: Starts() for role in ROLES}
         self._is_stopped = False
         self._at_rest = False  # jobs of the night and of the GPU give way
         self._ticked_at = time.monotonic()
@@ -205,17 +196,10 @@ class Supervisor:
         self._store.move(claim.job_id, JobState.FAILED, attempt=claim.attempt, error=info)
 
     def _hand_over(self, child: Child, claim: Claim) -> None:
-        spec = claim.spec
         work = self._paths.work / claim.job_id
         work.mkdir(parents=True, exist_ok=True)
-        costs = fit_costs(self._store.timings(cost_name(spec)))
-        if isinstance(spec, RedubSpec):
-            eta = JobEta(costs, takes=spec.takes, frames=frames_of(spec))
-        elif isinstance(spec, SpeakSpec):
-            eta = JobEta(costs, takes=spec.takes, stages=["engine"])
-        else:
-            eta = JobEta(costs, frames=frames_of(spec), stages=[])  # such a job has one stage
-        child.run(claim, work, eta)
+        costs = fit_costs(self._store.timings(cost_name(claim.spec)))
+        child.run(claim, work, eta_of(claim.spec, costs))
         self._tell(child)
 
     def _stop_job(self, job_id: str, kind: StopKind) -> Job:
@@ -244,7 +228,7 @@ class Supervisor:
     def _on_report(self, child: Child, report: Report) -> None:
         child.heard_at = time.monotonic()
         if isinstance(report, Ready):
-            self._failed_starts[child.role] = 0
+            self._starts[child.role].succeeded()
             child.rest()
             self._tell(child)
             self._fill(child.role)
@@ -315,7 +299,7 @@ class Supervisor:
     # Workers come and go.
 
     def _start_worker(self, role: str) -> None:
-        if self._is_stopped or role in self._children or time.monotonic() < self._start_after[role]:
+        if self._is_stopped or role in self._children or not self._starts[role].is_allowed:
             return
         try:
             child = Child(
@@ -371,11 +355,10 @@ class Supervisor:
 
     def _start_failed(self, role: str, why: str) -> None:
         """Wait before the next start; after some in a row, tell the job that waits for it."""
-        self._failed_starts[role] += 1
-        count = self._failed_starts[role]
-        self._start_after[role] = time.monotonic() + BACKOFF_S[min(count, len(BACKOFF_S)) - 1]
-        log.error("The %s worker did not start (%s in a row): %s", role, count, why)
-        if count >= START_LIMIT and (claim := self._store.claim(role)):
+        starts = self._starts[role]
+        starts.failed()
+        log.error("The %s worker did not start (%s in a row): %s", role, starts.failed_in_a_row, why)
+        if starts.are_hopeless and (claim := self._store.claim(role)):
             detail = log_tail(self._worker_log(role))
             error = InternalError("worker.died", f"The worker does not start. {why}", detail=detail).to_info()
             self._store.log(claim.job_id, error.message)
@@ -393,26 +376,11 @@ class Supervisor:
         for child in list(self._children.values()):
             if slept:
                 child.heard_at = child.stepped_at = now
-            self._watch(child, now)
+            look_after(child, now, memory=self._memory, may_idle=child.role == ENGINE)
         held = {child.claim.job_id for child in self._children.values() if child.claim}
         if self._store.sweep(held):
             log.warning("Some jobs were marked as running, and no worker had them.")
         self.poke()
-
-    def _watch(self, child: Child, now: float) -> None:
-        silence_s = now - child.heard_at
-        if child.state == "busy" and silence_s > SILENCE_S:
-            child.kill(f"It did not answer for {SILENCE_S:.0f} s.")
-        elif child.state == "busy" and child.memory() > self._memory:
-            child.is_greedy = True
-            child.kill(f"Its job took more than {self._memory / 2**30:.1f} GB of memory.")
-        elif child.state == "busy" and now - child.stepped_at > _patience_s(child):
-            child.is_hung = True
-            child.kill(f"Its job made no step for {now - child.stepped_at:.0f} s.")
-        elif child.state == "starting" and silence_s > START_S:
-            child.kill(f"It was not ready after {START_S:.0f} s.")
-        elif child.state == "idle" and child.role == INSPECT and silence_s > IDLE_S:
-            child.close()
 
     # Small things.
 
@@ -424,9 +392,3 @@ class Supervisor:
 
     def _delete_later(self, folder: Path) -> None:
         self._loop.run_in_executor(None, delete_folder, folder)
-
-
-def _patience_s(child: Child) -> float:
-    """Return how long a job may make no step: some times as long as its stage should take, and never less."""
-    foretold_s = child.eta.stage_s if child.eta is not None else 0.0
-    return max(HANG_S, HANG_FACTOR * foretold_s)

@@ -23,7 +23,7 @@ from daemon.protocol.reading import decode_spec
 from daemon.queue.recovery import UNFINISHED, delete_folder
 from daemon.schedule.report import load_report
 from daemon.schedule.settings import load_schedule
-from daemon.worker.checkpoint import Checkpoints
+from daemon.worker.checkpoint import MAGIC, Checkpoints
 
 fuzzed = settings(settings.get_profile("fuzz"))
 
@@ -238,7 +238,7 @@ def test_checkpoints(tmp_path: Path, data: st.DataObject) -> None:
 )
 def test_headers_of_checkpoints(tmp_path: Path, header: dict[str, Any]) -> None:
     kept = Checkpoints(tmp_path / "kept", "print")
-    body = b"dubwright chunk 1\n" + json.dumps(header).encode() + b"\n" + bytes(64)
+    body = MAGIC + json.dumps(header).encode() + b"\n" + bytes(64)
     (tmp_path / "kept" / "00000.chunk").write_bytes(body)
     assert kept.load(0) is None
 

@@ -19,6 +19,7 @@ from daemon.schedule.keeper import Keeper
 from daemon.schedule.report import load_report
 from daemon.schedule.sharing import Readings
 from daemon.worker import supervisor as supervisor_module
+from daemon.worker import watch
 from tests.clips import make_clip, make_voice
 from tests.fakes.daemon import RUNNER, FakeDaemon, running
 
@@ -263,8 +264,8 @@ def test_jobs_on_the_gpu_give_way_by_day_too(scripted: None, tmp_path: Path) -> 
 def test_a_job_that_makes_no_step_gets_one_restart_and_then_fails_with_its_own_code(
     scripted: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor_module, "HANG_S", 1.0)
-    monkeypatch.setattr(supervisor_module, "HANG_FACTOR", 0.0)
+    monkeypatch.setattr(watch, "HANG_S", 1.0)
+    monkeypatch.setattr(watch, "HANG_FACTOR", 0.0)
     monkeypatch.setattr(supervisor_module, "TICK_S", 0.1)
 
     async def scene() -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from daemon.protocol.events import JobProgressed, WorkerChanged
 from daemon.protocol.jobs import FacesSpec, JobState, RedubSpec
+from daemon.worker import starts, watch
 from daemon.worker import supervisor as supervisor_module
 from tests.fakes import daemon as fake_daemon
 from tests.fakes import runner
@@ -186,7 +187,7 @@ def test_job_that_kills_its_workers_fails_after_three(tmp_path: Path) -> None:
 def test_silent_worker_is_killed_and_its_job_run_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(supervisor_module, "SILENCE_S", 1.5)
+    monkeypatch.setattr(watch, "SILENCE_S", 1.5)
     monkeypatch.setattr(supervisor_module, "TICK_S", 0.2)
 
     async def scene(daemon: FakeDaemon) -> None:
@@ -251,7 +252,7 @@ def test_worker_that_cannot_start_fails_the_job_and_shows_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUBWRIGHT_RUNNER", "tests.fakes.nothing_here:run_job")
-    monkeypatch.setattr(supervisor_module, "BACKOFF_S", (0.0,))
+    monkeypatch.setattr(starts, "BACKOFF_S", (0.0,))
 
     async def scene(daemon: FakeDaemon) -> None:
         job, _ = daemon.store.submit(script("paint", tmp_path))
@@ -284,7 +285,7 @@ def test_job_whose_work_folder_cannot_be_made_fails_and_the_next_one_runs(tmp_pa
 
 
 def test_idle_inspect_worker_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor_module, "IDLE_S", 0.3)
+    monkeypatch.setattr(watch, "IDLE_S", 0.3)
     monkeypatch.setattr(supervisor_module, "TICK_S", 0.1)
 
     async def scene(daemon: FakeDaemon) -> None:
@@ -371,7 +372,7 @@ def test_a_worker_that_takes_too_much_memory_is_ended_and_its_job_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(supervisor_module, "TICK_S", 0.1)
-    monkeypatch.setattr(supervisor_module, "MEMORY_SHARE", 1e-6)
+    monkeypatch.setattr(watch, "MEMORY_SHARE", 1e-6)
 
     async def scene(daemon: FakeDaemon) -> None:
         job, _ = daemon.store.submit(script("loop", tmp_path))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daemon.protocol.errors import MachineError
-from daemon.protocol.jobs import JobState, RedubSpec
+from daemon.protocol.jobs import JobState, RedubSpec, Take
 from daemon.queue import database
 from daemon.queue.backup import backup_path, make_backup
 from daemon.queue.copier import Copier
@@ -133,6 +133,38 @@ def test_jobs_newer_than_the_copy_are_read_from_the_broken_file(tmp_path: Path) 
     assert store.job_log(old.job_id)[0].sentence == "It went on."
     assert {job.job_id for job in store.list()} == {old.job_id, *newer}
     store.close()
+
+
+def test_a_job_whose_takes_cannot_be_read_runs_again_and_rows_on_both_sides_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "queue.sqlite"
+    store = JobStore(path)
+    make_backup(path)
+    done = [finished(store, number) for number in range(60)]
+    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.close()
+    content = bytearray(path.read_bytes())
+    torn = content.index(b"/30.mov") // 4096 * 4096  # a page of the takes
+    content[torn : torn + 4096] = b"\xa5" * 4096
+    path.write_bytes(content)
+    store = JobStore(path)
+    states = [store.get(job_id).state for job_id in done]
+    assert [bool(store.takes(job_id)) for job_id in done] == [state is JobState.DONE for state in states]
+    assert states[0] is states[-1] is JobState.DONE
+    assert JobState.QUEUED in states
+    store.close()
+
+
+def finished(store: JobStore, number: int) -> str:
+    """Run a job to its take."""
+    job_id = store.submit(SPEC)[0].job_id
+    claim = store.claim("engine")
+    assert claim is not None
+    take = Take(
+        take_id=f"{job_id}-1", path=f"/{'x' * 400}/{number}.mov", sidecar="/s.json", frames=9, rate=(25, 1),
+        seed=0, engine="rewrite", badge="pass", checks={},
+    )  # fmt: skip
+    store.move(job_id, JobState.DONE, attempt=claim.attempt, takes=[take])
+    return job_id
 
 
 def test_a_copy_is_made_when_something_changed_and_damage_is_told(tmp_path: Path) -> None:

@@ -62,14 +62,14 @@ def test_old_jobs_are_forgotten_with_all_that_is_known_of_them(store: JobStore, 
     old = done(store, verdict="accepted")
     clock.now += 30 * DAY_S
     young = done(store)
-    (gone,) = store.forget(days=10, jobs=EVER)
+    (gone,) = store.forget(days=10, jobs=EVER, kept=0)
     assert (gone.job.job_id, gone.client) == (old.job_id, "")
     assert [take.take_id for take in gone.job.takes] == [f"{old.job_id}-1"]
     assert left(store) == [young.job_id]
     assert store.takes() == []
     with pytest.raises(RequestError):
         store.job_log(old.job_id)
-    assert store.forget(days=10, jobs=EVER) == []
+    assert store.forget(days=10, jobs=EVER, kept=0) == []
 
 
 def test_too_many_jobs_are_forgotten_oldest_first_but_none_with_a_take_to_decide_on(store: JobStore) -> None:
@@ -87,7 +87,7 @@ def test_jobs_that_wait_or_run_are_never_forgotten(store: JobStore, clock: Clock
     waiting, _ = store.submit(SPEC, hold=True)
     clock.now += 1000 * DAY_S
     last = done_by_cancel(store)
-    store.forget(days=1, jobs=0)
+    store.forget(days=1, jobs=0, kept=0)
     assert set(left(store)) == {running.job_id, waiting.job_id}
     assert last.job_id not in left(store)
 
@@ -100,8 +100,9 @@ def done_by_cancel(store: JobStore) -> Job:
 def test_a_clock_that_leaps_ahead_costs_no_history(store: JobStore, clock: Clock) -> None:
     kept = done(store)
     clock.now += 5000 * DAY_S
+    store.submit(SPEC)
     assert store.forget(days=365, jobs=EVER) == []
-    assert left(store) == [kept.job_id]
+    assert kept.job_id in left(store)
 
 
 def test_the_file_becomes_smaller_once_much_of_it_is_unused(store: JobStore, tmp_path: Path) -> None:

@@ -41,7 +41,20 @@ def test_foreign_chunk_is_deleted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    ["cut", "flipped", "header", "longer", "empty", "object", "comma", "huge", "overflow", "negative"],
+    [
+        "cut",
+        "flipped",
+        "header",
+        "longer",
+        "empty",
+        "object",
+        "comma",
+        "huge",
+        "overflow",
+        "negative",
+        "turned",
+        "whole",
+    ],
 )
 def test_broken_chunk_is_deleted(tmp_path: Path, damage: str) -> None:
     kept = Checkpoints(tmp_path, "x")
@@ -57,6 +70,8 @@ def test_broken_chunk_is_deleted(tmp_path: Path, damage: str) -> None:
         "header": content.replace(b'"shape"', b'"shade"'),
         "longer": content + b"\0",
         "empty": b"",
+        "turned": content.replace(b"[100]", b"[4,25]"),
+        "whole": content.replace(b"<f4", b"<i4"),
         "object": content.replace(b"<f4", b"|O"),
         "comma": content.replace(b"<f4", b","),  # NumPy answers with a SyntaxError
         "overflow": content.replace(header_line, header_line.replace(b"[100]", b"[4294967296,4294967296]")),
