@@ -14,7 +14,9 @@ from daemon.engines.rewrite.sound import Sound
 
 WEIGHTS = Path(__file__).with_name("prior.npz")
 OUTPUTS = ("gap", "width", "tuck", "closed")
+BREATH = -2  # place among the kinds, whose last two are breath and silence
 _CLIP = 4.0
+_BREATH_GAP = 0.3  # by which a breath that is heard opens the mouth further than was taught
 _REACH = (
     33  # rows: how far the network hears to either side; beyond the ends the sound goes on as it is there
 )
@@ -47,11 +49,12 @@ def read_lips(sound: Sound) -> Lips:
     out = run(heard, _weights())[_REACH:-_REACH]
     shape, kinds = out[:, : len(OUTPUTS)], out[:, len(OUTPUTS) :]
     odds = np.exp(kinds - kinds.max(axis=1, keepdims=True))
+    odds /= odds.sum(axis=1, keepdims=True)
     return Lips(
-        np.clip(shape[:, 0], 0, 1.2),
+        np.clip(shape[:, 0] + _BREATH_GAP * odds[:, BREATH], 0, 1.2),
         np.clip(shape[:, 1], -1.2, 1.2),
         1 / (1 + np.exp(-shape[:, 3])),
-        odds / odds.sum(axis=1, keepdims=True),
+        odds,
     )
 
 

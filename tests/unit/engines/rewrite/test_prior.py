@@ -15,7 +15,7 @@ from daemon.engines.rewrite.making.examples import KINDS, make_example
 from daemon.engines.rewrite.making.mouths import VISEMES
 from daemon.engines.rewrite.making.train import Network
 from daemon.engines.rewrite.making.voices import to_ipa
-from daemon.engines.rewrite.prior import WEIGHTS, Lips, network_input, read_lips, run
+from daemon.engines.rewrite.prior import BREATH, WEIGHTS, Lips, network_input, read_lips, run
 from daemon.engines.rewrite.rule import USUAL_LEAD_S, find_lead, general_rule, rule_at
 from daemon.engines.rewrite.sound import analyse
 from daemon.media.segment import FrameRange
@@ -124,6 +124,10 @@ def test_an_example_knows_its_closures_and_breaths():
 @pytest.mark.parametrize(("symbol", "ipa"), [("pau", ""), ("aa", "ɑ"), ("a1", "a"), ("tt", "t"), ("E1", "ɛ")])  # noqa: RUF001
 def test_synthesisers_symbols_are_read(symbol: str, ipa: str):
     assert to_ipa(symbol) == ipa
+
+
+def test_the_breath_is_where_the_prior_looks_for_it():
+    assert KINDS[BREATH] == "breath"
 
 
 def test_mouths_open_as_wide_as_sounds_ask():
