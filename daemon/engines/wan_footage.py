@@ -68,6 +68,6 @@ def check_mask(shot: Shot) -> None:
         if (shot.region.mask(int(frame)) > 0.5).mean() > EVERYTHING:
             raise RequestError(
                 "job.invalid",
-                f"The mask covers all that the engine sees in frame {frame}: no source is left to join.",
+                f"The mask covers everything the engine sees in frame {frame}: no source is left to join.",
                 hint="Make `mask` smaller: less grow, less feather.",
             )

@@ -311,7 +311,7 @@ def test_a_mask_that_covers_everything_is_refused(model: Path, tmp_path: Path) -
     shot = make_shot(tmp_path, 12)
     outlines = (shot.region.outlines - 0.5) * 20 + 0.5
     region = dataclasses.replace(shot.region, outlines=outlines)
-    with pytest.raises(RequestError, match=f"covers all .* frame {FIRST}") as caught:
+    with pytest.raises(RequestError, match=f"covers everything .* frame {FIRST}") as caught:
         WanEngine(QUICK, model).prepare(dataclasses.replace(shot, region=region), SilentReporter())
     assert caught.value.code == "job.invalid"
 
