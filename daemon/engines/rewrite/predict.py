@@ -3,8 +3,8 @@ mouths do, or by that general rule alone.
 
 The sound around each frame (sound.py) is taken to the mouth's measures (shape.py) by regression. A few
 seconds teach little that way, and any mouth shuts for a b: so the general rule (rule.py), moved in time and
-scaled to the actor's own, has the larger say. Two forecasts that err in different ways are best averaged with
-fixed weights as long as neither's errors are well known (Bates and Granger, "The combination of forecasts",
+scaled to the actor's own, has half a say. Two forecasts that err in different ways are best averaged with
+equal weights as long as neither's errors are well known (Bates and Granger, "The combination of forecasts",
 1969, and what followed it).
 """
 
@@ -43,7 +43,7 @@ _MIN_SKILL = 0.12  # correlation on left-out footage below which the source's so
 _SKILL_ROWS, _FIT_ROWS = 600, 1200  # at most, of neighbouring frames that say much the same
 _SMILE_S = 0.2
 _SMILE_SHARE = 0.5
-_RULE_SHARE = 0.6
+_RULE_SHARE = 0.5
 _MIN_SPOKEN = 10  # frames
 _OPEN = (-0.4, 0.4)  # deviations between which an aperture asked for begins to speak against closed lips
 _LIVELY = (0.6, 1.6)  # how much more or less than the lesson's a voice may move the mouth

@@ -2,7 +2,7 @@
 
 Heights follow what people do in speech, where teeth are shown for an s and a schwa hardly parts the lips; the
 demo's portrait (daemon/demo/making/visemes.py) is drawn with plainer ones. They were set by the mean aperture
-of thirteen people's mouths at the sounds an earlier network heard.
+of twelve people's mouths at the sounds an earlier network heard.
 """
 
 from daemon.demo.making.visemes import BITTEN, CLOSED, Viseme
