@@ -23,7 +23,7 @@ from wan_engine.specs import find_task
 from wan_engine.tiny import write_tiny
 
 TASK = find_task("s2v-14B")
-SIDE, BEFORE, COUNT, AFTER = 128, 20, 40, 8
+SIDE, BEFORE, COUNT, AFTER = 64, 20, 24, 8
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def remake(folder: Path, placement: Placement) -> Tensor:
         features_JTC=parts.encode_speech(0.1 * torch.randn(16_000 * COUNT // 25, generator=random)),
         rate=Fraction(25),
     )
-    made = redub(parts, inputs, sampling_for(TASK, steps=8, seed=1), RedubSettings(chunk_frames=24))
+    made = redub(parts, inputs, sampling_for(TASK, steps=8, seed=1), RedubSettings(chunk_frames=16))
     return torch.cat([chunk.frames_CFHW.cpu() for chunk in made], dim=1)
 
 
