@@ -50,6 +50,7 @@ class BatchPage(FileTarget):
         self._link, self._background = link, background
         self.rows = BatchTable()
         self.table = make_table(self.rows, BatchDelegate(), "batch.name", _WIDTHS)
+        self.setFocusProxy(self.table)
         self.buttons: dict[Key, QPushButton] = {}
         side = named(QWidget(), "panel")
         layout = QVBoxLayout(side)

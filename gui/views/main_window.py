@@ -47,7 +47,7 @@ class MainWindow(_QMainWindow):
 
     def __init__(self, link: Link, jobs: JobTable, project: ProjectModel, pages: list[QWidget]) -> None:
         super().__init__()
-        self._link, self._jobs, self._project = link, jobs, project
+        self._link, self._jobs, self._project, self._pages = link, jobs, project, pages
         self.actions_by_key: dict[Key, QAction] = {}
         self.stack = QStackedWidget()
         for page in pages:
@@ -73,8 +73,11 @@ class MainWindow(_QMainWindow):
         self._show_project()
 
     def show_page(self, number: int) -> None:
-        """Go to a page."""
+        """Go to a page; its picture or its list has the keys, not the first of its buttons."""
         self.stack.setCurrentIndex(number)
+        page = self._pages[number]
+        inside = page.focusProxy() or page
+        (inside if inside.isVisibleTo(page) else self.stack).setFocus()
         self._page_group.button(number).setChecked(True)
 
     def on_menu(self, key: Key, act: Callable[[], object]) -> None:

@@ -68,6 +68,7 @@ class QueuePage(QWidget):
         self.table = self._make_table()
         self.details = JobPanel(link)
         self.details.takes_wanted.connect(self.takes_wanted)
+        self.setFocusProxy(self.table)
         splitter = QSplitter()
         splitter.addWidget(self._make_left())
         splitter.addWidget(self.details)

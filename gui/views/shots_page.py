@@ -87,6 +87,7 @@ class ShotsPage(FileTarget):
         self.panel = PlayerPanel(Strip(("lane.original", "lane.voice"), is_editable=True), has_modes=False)
         self.mask_bar, self.mask_tool = MaskBar(), MaskTool()
         self.panel.viewer.tool = self.mask_tool
+        self.setFocusProxy(self.panel.viewer)
         self.face_panel, self.align_panel = FacePanel(), AlignPanel()
         self.find_faces = self.face_panel.search
         self.form = ShotForm(self.align_panel, self.face_panel)

@@ -54,6 +54,7 @@ class TakesPage(QWidget):
         self._chance = chance or random.Random()
         self._pair: BlindPair | None = None
         self.list = TakeGrid(takes)
+        self.setFocusProxy(self.list)
         self.panel = PlayerPanel(Strip(("lane.original", "lane.voice")), has_modes=True)
         self.details = TakePanel()
         self.blind = BlindPanel()

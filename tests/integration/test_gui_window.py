@@ -144,6 +144,14 @@ def test_tab_reaches_every_control_and_goes_down_the_form(app: App) -> None:
             assert heights == sorted(heights), [name_of(control) for control in form]
 
 
+def test_no_button_has_the_keys_when_a_page_is_opened(app: App) -> None:
+    app.window.activateWindow()
+    for number in range(app.window.stack.count()):
+        app.window.show_page(number)
+        QApplication.processEvents()
+        assert not isinstance(app.window.focusWidget(), QAbstractButton | QComboBox), number
+
+
 def test_a_clicked_button_leaves_the_keys_to_the_player(app: App) -> None:
     for button in app.window.centralWidget().findChildren(QAbstractButton):
         assert not button.focusPolicy() & Qt.FocusPolicy.ClickFocus, name_of(button)
