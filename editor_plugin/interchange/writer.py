@@ -13,8 +13,8 @@ import opentimelineio as otio
 
 from ..shared.planner import Plan
 from ..shared.problems import PluginError
+from . import kdenlive
 from .adapters import ADAPTERS, quiet
-from .mixing import add_mixing
 from .reader import Document
 
 TRACK = "Re-dub"
@@ -61,7 +61,7 @@ def write_document(document: Document, takes: Sequence[Delivered], target: Path)
         with quiet():
             otio.adapters.write_to_file(copy, str(draft), ADAPTERS[suffix], **_options(suffix))
         if suffix == ".kdenlive":
-            add_mixing(draft)
+            kdenlive.complete(draft)
         os.replace(draft, target)
     except Exception as error:  # writers of other programs' files raise anything
         draft.unlink(missing_ok=True)
