@@ -14,7 +14,8 @@ from daemon.transfer.outbox import files_of, list_files, read_chunk
 def job(folder: Path, media: str, result: dict[str, Any] | None = None, matte: str | None = None) -> Job:
     take = Take(
         take_id="a-1", path=str(folder / media), sidecar=str(folder / "a.json"), frames=1,
-        rate=(25, 1), seed=0, engine="rewrite", badge="pass", checks={}, matte=None if matte is None else str(folder / matte),
+        rate=(25, 1), seed=0, engine="rewrite", badge="pass", checks={},
+        matte=None if matte is None else str(folder / matte),
     )  # fmt: skip
     spec = RedubSpec(source="/a.mov", voice="/b.wav", in_=0, out=1)
     return Job(
