@@ -12,7 +12,6 @@ was stopped stays stopped.
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -22,22 +21,18 @@ import msgspec
 import zmq
 
 import daemon
-from daemon.channel import Channel, ChannelClosedError
-from daemon.connection import Endpoint, load_keys
-from daemon.launch import find_daemon, has_crashed, start_daemon, wait_until_stopped
+from daemon.launch import wait_until_stopped
 from daemon.pairing.hosts import Host, chosen_host
 from daemon.paths import Paths, find_paths
 from daemon.protocol import messages
 from daemon.protocol.codec import (
-    MAX_REQUEST_BYTES,
     decode_raw,
     decode_reply,
     encode_raw_request,
     encode_request,
     new_id,
-    read_parent,
 )
-from daemon.protocol.errors import DubwrightError, ErrorInfo, MachineError, RequestError, error_from_info
+from daemon.protocol.errors import DubwrightError, ErrorInfo, error_from_info
 from daemon.protocol.events import Event, JobChanged, Subscribed, job_topic
 from daemon.protocol.job_messages import LogEntry
 from daemon.protocol.jobs import FINAL_STATES, Job, JobSpec, JobState, Take
@@ -52,10 +47,7 @@ from daemon.protocol.messages import (
 from daemon.protocol.night import ScheduleSettings
 from daemon.subscription import Subscription
 from daemon.transfer.carrier import Carrier, Transfer, with_body
-
-TRIES = 3
-TRY_TIMEOUT_S = 5.0
-TRY_PAUSE_S = 0.1
+from daemon.wire import Wire
 
 QUIET_S = 1.0
 """After this long without an event a watcher asks for the job, in case events were lost."""
@@ -65,7 +57,6 @@ FILE_TIMEOUT_S = 120.0
 
 log = logging.getLogger(__name__)
 
-SocketName = Literal["requests", "control", "events", "files"]
 Reply = TypeVar("Reply", bound=msgspec.Struct)
 
 
@@ -83,10 +74,7 @@ class Client:
         self._carrying = threading.RLock()
         self.daemon: messages.HelloReply | None = None
         self._name = name
-        self._start = start
-        self._lock = threading.Lock()
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._channels: dict[str, Channel] = {}
+        self._wire = Wire(paths, host, start=start)
 
     @classmethod
     def connect(
@@ -117,8 +105,7 @@ class Client:
 
     def close(self) -> None:
         """Disconnect; the daemon goes on."""
-        self._hang_up()
-        self._context.destroy(linger=0)
+        self._wire.close()
         if self._carrier is not None:
             self._carrier.close()
 
@@ -141,6 +128,7 @@ class Client:
             features=list(features),
         )
         self.daemon = self._ask(request, messages.HelloReply)
+        self._wire.has_met = True
         if self._carrier is not None:
             self._carrier.folder = self.daemon.folder or ""
         return self.daemon
@@ -269,7 +257,7 @@ class Client:
         """End the daemon and wait until it is gone."""
         self._ask(messages.Shutdown(), messages.ShutdownReply)
         wait_until_stopped(self.paths)
-        self._hang_up()
+        self._wire.hang_up()
 
     def ask_raw(self, name: str, body: Any) -> tuple[Envelope, Any]:
         """Send a request of any type with a plain body and return the plain reply, be it an error."""
@@ -279,7 +267,7 @@ class Client:
             body = {**body, "spec": self._sent(body["spec"], is_submitted=name == "submit_job")}
         data = encode_raw_request(name, body, message_id=message_id)
         socket = "control" if kind is not None and kind.is_control else "requests"
-        return decode_raw(self._arrived(self._exchange(data, message_id, socket)))
+        return decode_raw(self._arrived(self._wire.exchange(data, message_id, socket)))
 
     # Events.
 
@@ -304,7 +292,7 @@ class Client:
         """Return the events of some topics, as they come."""
         if self.host is not None:  # the daemon tells each machine of its own jobs alone
             topics = tuple(f"{self.host.client_public}/{topic}" for topic in topics)
-        return Subscription(lambda: self._open(zmq.SUB, "events"), topics, self._overheard)
+        return Subscription(lambda: self._wire.open(zmq.SUB, "events"), topics, self._overheard)
 
     # Underneath.
 
@@ -317,14 +305,14 @@ class Client:
             )
         data = encode_request(request, message_id=message_id)
         is_control = REQUESTS[REQUEST_NAMES[type(request)]].is_control
-        reply = self._exchange(data, message_id, "control" if is_control else "requests")
+        reply = self._wire.exchange(data, message_id, "control" if is_control else "requests")
         return _body_of(self._arrived(reply), reply_type)
 
     def _ask_files(self, request: Request, reply_type: type[Reply]) -> Reply:
         """Ask about files, in the words of the daemon's machine."""
         message_id = new_id()
         data = encode_request(request, message_id=message_id)
-        return _body_of(self._exchange(data, message_id, "files", timeout_s=FILE_TIMEOUT_S), reply_type)
+        return _body_of(self._wire.exchange(data, message_id, "files", timeout_s=FILE_TIMEOUT_S), reply_type)
 
     def _sent(self, spec: Any, *, is_submitted: bool) -> Any:
         """Return a job as the daemon's machine can run it; its media go there when it is submitted."""
@@ -348,62 +336,6 @@ class Client:
             log.warning("Not fetched: %s", error)
             assert self._carrier is not None
             return with_body(data, lambda _, body: self._carrier.translate(body))  # type: ignore[union-attr]
-
-    def _exchange(
-        self, data: bytes, message_id: str, socket: SocketName, *, timeout_s: float = TRY_TIMEOUT_S
-    ) -> bytes:
-        if len(data) > MAX_REQUEST_BYTES:
-            raise RequestError(
-                "protocol.too_large", f"The request has {len(data)} bytes; the limit is {MAX_REQUEST_BYTES}."
-            )
-        why = ""
-        for attempt in range(TRIES):
-            time.sleep(TRY_PAUSE_S * attempt)
-            channel = self._channel(socket)
-            try:
-                return channel.exchange(
-                    data, lambda reply: read_parent(reply) == message_id, timeout_s=timeout_s
-                )
-            except ChannelClosedError as error:
-                self._hang_up()
-                why = str(error)
-        if self.host is None:
-            raise MachineError("daemon.unreachable", f"The daemon does not answer: {why}.")
-        raise MachineError(
-            "daemon.unreachable",
-            f"The daemon of {self.host.name} does not answer: {why}.",
-            hint=f"See that it runs there, and that {self.host.address} can be reached from here.",
-        )
-
-    def _channel(self, name: SocketName) -> Channel:
-        with self._lock:
-            if name not in self._channels:
-                self._channels[name] = self._open(zmq.DEALER, name)
-            return self._channels[name]
-
-    def _open(self, kind: int, name: SocketName) -> Channel:
-        """Connect to where the daemon listens now, starting it if it should run."""
-        if self.host is not None:
-            return Channel(self._context, kind, getattr(self.host.endpoint, name), self.host.keys)
-        endpoint = self._locate()
-        keys = load_keys(self.paths.keys_file)
-        if keys is None:
-            raise MachineError("daemon.refused", f"There are no keys in {self.paths.keys_file}.")
-        return Channel(self._context, kind, getattr(endpoint, name), keys)
-
-    def _locate(self) -> Endpoint:
-        endpoint = find_daemon(self.paths)
-        if endpoint is None and self._start and (self.daemon is None or has_crashed(self.paths)):
-            endpoint = start_daemon(self.paths)
-        if endpoint is None:
-            raise MachineError("daemon.unreachable", "No daemon runs.")
-        return endpoint
-
-    def _hang_up(self) -> None:
-        with self._lock:
-            for channel in self._channels.values():
-                channel.close()
-            self._channels.clear()
 
 
 def _body_of(data: bytes, reply_type: type[Reply]) -> Reply:

@@ -120,8 +120,9 @@ class PairedHandlers:
         ]
         folder = str(self._files.folder_of(client))
         counts = self._store.counts(client.public)
+        gpus = [msgspec.structs.replace(gpu, processes=[]) for gpu in reply.gpus]
         return msgspec.structs.replace(
-            reply, workers=workers, jobs=counts, data=folder, logs="", problems=[], endpoint=""
+            reply, workers=workers, jobs=counts, data=folder, logs="", problems=[], endpoint="", gpus=gpus
         )
 
 

@@ -2,7 +2,7 @@
 
 A path in a folder that both machines share becomes that folder's path there. Other media are sent, whole or
 from where they broke off, unless the daemon has them; models are never sent. Takes come into the folder that
-the job named here; a take whose hash does not fit is not kept.
+the job named here, and nowhere else, whatever the host says; one whose hash does not fit is not kept.
 """
 
 import json
@@ -16,7 +16,7 @@ import msgspec
 from daemon.pairing.hosts import Host
 from daemon.paths import Paths
 from daemon.protocol import messages
-from daemon.protocol.errors import MediaError, RequestError
+from daemon.protocol.errors import MachineError, MediaError, RequestError
 from daemon.protocol.transfer_messages import CHUNK_BYTES, JobFile
 from daemon.transfer.disk import digest_of, sha256_of, write_errors
 from daemon.transfer.inbox import plain_name
@@ -224,6 +224,9 @@ class Carrier:
                 raise RequestError("transfer.damaged", f"{here.name} came damaged, {TRIES} times.")
         if here.suffix == ".json":
             self._adopt_sidecar(part)
+        if here.exists() and self._ledger.fetched(file.path) is None and sha256_of(here) != sha256_of(part):
+            part.unlink()
+            raise MachineError("dest.unwritable", f"{here} is there already, and is not what was fetched.")
         with write_errors(here):
             part.replace(here)
         self._ledger.note_file(file.path, str(here), file.sha256)

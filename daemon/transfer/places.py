@@ -18,14 +18,16 @@ def join(folder: str, *names: str) -> str:
 
 
 def moved(path: str, from_: str, to: str) -> str | None:
-    """Return `path` as it lies under `to` when it lies under `from_`, else None."""
+    """Return `path` as it lies under `to` when it lies under `from_` and stays there, else None."""
     root = from_.rstrip("/\\")
     if path == root:
         return to
     if not path.startswith((f"{root}/", f"{root}\\")):
         return None
-    rest = path[len(root) + 1 :].replace(separator(from_), separator(to))
-    return join(to, rest)
+    rest = path[len(root) + 1 :]
+    if ".." in re.split(r"[/\\]", rest):
+        return None
+    return join(to, rest.replace(separator(from_), separator(to)))
 
 
 def label(folder: str) -> str:

@@ -201,7 +201,7 @@ def test_paths_outside_of_its_folders_are_refused(
     inside = {name: str(own / name) for name in ("source", "voice", "dest")}
     for path in (tmp_path / "secret", own / ".." / "elsewhere", pair.there.paths.keys_file):
         request = messages.SubmitJob(spec={"in": 0, "out": 9, **inside, field: str(path)})
-        reply = client._exchange(encode_request(request, message_id="x" * 20), "x" * 20, "requests")
+        reply = client._wire.exchange(encode_request(request, message_id="x" * 20), "x" * 20, "requests")
         assert msgspec.msgpack.decode(reply)["body"]["code"] == "path.forbidden"
 
 

@@ -11,6 +11,8 @@ def test_a_path_moves_with_its_folder_between_systems() -> None:
     assert moved("D:\\Footage\\a\\b.mov", "D:\\Footage", "/mnt/footage/") == "/mnt/footage/a/b.mov"
     assert moved("/mnt/footage", "/mnt/footage/", "/v") == "/v"
     assert moved("/mnt/footage2/a.mov", "/mnt/footage", "/v") is None
+    assert moved("/mnt/footage/../../etc/passwd", "/mnt/footage", "/v") is None
+    assert moved("/mnt/footage/a\\..\\..\\x", "/mnt/footage", "D:\\v") is None
 
 
 def test_every_path_in_a_message_is_translated_also_in_sentences() -> None:
