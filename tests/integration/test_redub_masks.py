@@ -45,7 +45,8 @@ def test_painted_out_areas_keep_the_sources_pixels_and_the_sidecar_says_so(
                 np.testing.assert_array_equal(mine[inside], source[inside])
             else:
                 changed_before += int((mine[inside] != source[inside]).sum())
-        assert (ours[0] != theirs[0]).any(), "beside the stroke the mouth is made anew"
+        if frame in range(FIRST + 2, STOP - 2):  # at both ends the mouth fades to the source's
+            assert (ours[0] != theirs[0]).any(), "beside the stroke the mouth is made anew"
     assert changed_before > 0, "before its range the stroke counts for nothing"
 
 
