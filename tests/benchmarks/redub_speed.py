@@ -20,6 +20,7 @@ import psutil
 
 from daemon import demo
 from daemon.client import Client
+from daemon.faces.mesh import models_folder
 from daemon.protocol.jobs import JobState, RedubSpec
 
 LISTED = 10_000
@@ -96,6 +97,7 @@ def main() -> None:
     """Print the figures."""
     arguments = [word for word in sys.argv[1:] if not word.startswith("--")]
     shot, voice, start, stop = arguments or [demo.SHOT, demo.VOICE, "100", "200"]
+    os.environ.setdefault("DUBWRIGHT_FACE_MODELS", str(models_folder()))  # home moves away
     with tempfile.TemporaryDirectory() as folder:
         os.environ["DUBWRIGHT_HOME"] = folder
         begun = time.perf_counter()
