@@ -42,17 +42,34 @@ class OwnSound:
     start: int
     expect: Expect
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether nothing is heard in it."""
-        return len(self.samples) == 0 or float(np.abs(self.samples).max()) <= SILENCE
-
-    def near(self, wanted: FrameRange, rate: Fraction) -> "OwnSound":
-        """Return the sound within a minute of the wanted frames."""
+    def near(self, wanted: FrameRange, rate: Fraction) -> "Heard | None":
+        """Listen to the sound within a minute of the wanted frames; None where it tells nothing."""
         reach = round(MAX_SOUND_S * rate)
         first, last = max(self.start, wanted.start - reach), wanted.stop + reach
         low, high = (sample_at(frame - self.start, rate, SOUND_RATE) for frame in (first, last))
-        return OwnSound(self.samples[low:high], first, self.expect)
+        samples = self.samples[low:high]
+        count = int(len(samples) * rate / SOUND_RATE)
+        if count < MIN_SECONDS * rate or float(np.abs(self.samples).max()) <= SILENCE:
+            return None
+        level = loudness(samples, count, rate)
+        return Heard(
+            FrameRange(first, first + count),
+            sound_features(samples, count, rate),
+            self.expect(samples, count, rate),
+            level > level.max() - 30.0,
+        )
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sound as every face is held against it: `features` (n, k), `expected` (leads, n, 2) and where it
+    `is_loud` (n,).
+    """
+
+    frames: FrameRange
+    features: np.ndarray
+    expected: np.ndarray
+    is_loud: np.ndarray
 
 
 def mouth_aperture(points: np.ndarray) -> np.ndarray:
@@ -71,29 +88,25 @@ def loudness(sound: np.ndarray, frames: int, rate: Fraction) -> np.ndarray:
     return 10 * np.log10(np.diff(power[edges]) / counts + 1e-6)
 
 
-def speech_evidence(track: FaceTrack, sound: OwnSound, wanted: FrameRange, rate: Fraction) -> float:
+def speech_evidence(track: FaceTrack, sound: Heard, wanted: FrameRange, rate: Fraction) -> float:
     """Return 0..1: how much the mouth of `track` moves in the frames `wanted`, and with the sound.
 
     The sound may reach further than `wanted`: the more it holds, the surer.
     """
-    count = int(len(sound.samples) * rate / SOUND_RATE)
-    inside = (track.frames >= sound.start) & (track.frames < sound.start + count)
+    inside = _within(track.frames, sound.frames)
     if inside.sum() < MIN_SECONDS * rate:
         return 0.0
     frames, points = track.frames[inside], track.points[inside]
-    heard = frames - sound.start  # where they lie in the sound
+    heard = frames - sound.frames.start  # where they lie in the sound
     aperture, width = mouth_aperture(points), _mouth_width(points)
     mouth = np.stack([np.log(aperture + CLOSED), width], axis=1)
     targets = without_drift(np.stack([aperture, width], axis=1), float(rate))
-    learnt = predict_held_out(sound_features(sound.samples, count, rate)[heard], targets)
+    learnt = predict_held_out(sound.features[heard], targets)
     near = _within(frames, wanted.widen(round(NEAR_S * rate)))
-    expected = sound.expect(sound.samples, count, rate)[:, heard[near]]
-    usual = _best_fit(mouth[near], expected, DRIFT_S * float(rate))
+    usual = _best_fit(mouth[near], sound.expected[:, heard[near]], DRIFT_S * float(rate))
     together = (agreement(learnt, targets) + 2 * usual) / 3
-    level = loudness(sound.samples, count, rate)
-    is_loud = level[heard] > level.max() - 30.0
     speed = np.abs(np.gradient(aperture, frames)) * float(rate)
-    busy = _busy(speed[is_loud & _within(frames, wanted)])
+    busy = _busy(speed[sound.is_loud[heard] & _within(frames, wanted)])
     return float(busy * (MOTION_ALONE + (1 - MOTION_ALONE) * max(0.0, together)))
 
 

@@ -77,9 +77,9 @@ def _by_sound(tracks: list[FaceTrack], wanted: FrameRange, rate: Fraction, sound
     if len(tracks) == 1:
         return Speaker(tracks[0])
     sizes = np.array([_weight_on_screen(track, wanted) for track in tracks])
-    if sound is not None and not sound.is_silent:
-        near = sound.near(wanted, rate)
-        evidence = np.array([speech_evidence(track, near, wanted, rate) for track in tracks])
+    heard = None if sound is None else sound.near(wanted, rate)
+    if heard is not None:
+        evidence = np.array([speech_evidence(track, heard, wanted, rate) for track in tracks])
         if evidence.max() > MIN_EVIDENCE:
             ranked = evidence * (0.5 + sizes / sizes.max())
             second, best = np.sort(ranked)[-2:]

@@ -87,8 +87,14 @@ def test_the_face_whose_mouth_goes_with_the_sound_is_chosen(media: Path, face_mo
         assert "2 people are seen" in chosen.notes[0]
 
 
-def test_without_sound_the_most_prominent_face_is_chosen(pair: list[FaceTrack]) -> None:
-    chosen = choose_speaker(pair, "auto", wanted=FrameRange(0, COUNT), rate=RATE, upright_to_square=IDENTITY)
+@pytest.mark.parametrize("samples", [None, 0, 100, 16_000 * 5])
+def test_without_a_sound_that_tells_the_most_prominent_face_is_chosen(
+    pair: list[FaceTrack], samples: int | None
+) -> None:
+    sound = None if samples is None else OwnSound(np.zeros(samples, np.float32), 0, expected_mouths)
+    chosen = choose_speaker(
+        pair, "auto", wanted=FrameRange(0, COUNT), rate=RATE, upright_to_square=IDENTITY, sound=sound
+    )
     assert (chosen.track, chosen.doubt) == (pair[0], 1.0)
 
 
