@@ -59,7 +59,7 @@ def models_folder() -> Path:
 class FaceMesh:
     """Finds faces and follows them. Not safe to share between threads."""
 
-    def __init__(self, folder: Path | None = None, *, threads: int = 2) -> None:
+    def __init__(self, folder: Path | None = None, *, threads: int = 1) -> None:
         """Load both networks. Raises MachineError `models.missing` where a file is absent or foreign."""
         folder = models_folder() if folder is None else folder
         detector, mesh = (_verified(folder / name, digest) for name, digest in MODEL_FILES.items())

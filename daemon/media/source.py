@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import numpy as np
 from av import VideoFrame
@@ -36,6 +36,8 @@ from daemon.media.upright import UprightView
 from daemon.protocol.errors import MediaError, RequestError
 
 __all__ = ["ColourTags", "Frame", "PixelFormat", "SoundInfo", "Source", "SourceInfo", "open_source"]
+
+T = TypeVar("T")
 
 _QUEUED_FRAMES = 4
 
@@ -166,9 +168,18 @@ class Source:
         `still` is called often, also while waiting; what it raises (the job was cancelled) ends the reading.
         Raises RequestError `range.outside`, MediaError `source.corrupt` at the frame that is damaged.
         """
+        return self.map(frames, lambda frame: frame, still=still)
+
+    def map(
+        self, frames: FrameRange, make: Callable[[Frame], T], *, still: Callable[[], None] | None = None
+    ) -> Iterator[T]:
+        """Yield what `make` makes of each frame of a range; it is called in the thread that decodes ahead.
+
+        Otherwise as `frames`.
+        """
         self._check_range(frames)
         stop = threading.Event()
-        return prefetch(self._decode(frames, stop), depth=_QUEUED_FRAMES, stop=stop, still=still)
+        return prefetch(self._decode(frames, make, stop), depth=_QUEUED_FRAMES, stop=stop, still=still)
 
     def sound(self, frames: FrameRange, sample_rate: int = 16000) -> np.ndarray:
         """Return the clip's own sound under a range as mono float32, silence where there is none.
@@ -178,11 +189,13 @@ class Source:
         start_s = int(self._index.pts[0]) * self._index.time_base
         return read_mono(self._path, frames, self.info.rate, sample_rate, start_s=start_s)
 
-    def _decode(self, frames: FrameRange, halt: threading.Event) -> Iterator[Frame]:
+    def _decode(
+        self, frames: FrameRange, make: Callable[[Frame], T], halt: threading.Event
+    ) -> Iterator[T]:
         reader = self._borrow()
         try:
             for index in frames:
-                yield self._read(reader, index, halt)
+                yield make(self._read(reader, index, halt))
         finally:
             self._give_back(reader)
 

@@ -110,8 +110,8 @@ def survey(
         return known
     found = _Pass(source, frames, work if keep_patches else None)
     needed = needed or frames
-    for frame in _readable(source, frames, needed, lambda: reporter.frames(found.done)):
-        found.look_at(frame)
+    for frame, picture in _readable(source, frames, needed, lambda: reporter.frames(found.done)):
+        found.look_at(frame, picture)
         reporter.frames(found.done)
     if found.done < len(frames):
         reporter.log(f"{len(frames) - found.done} damaged frames outside the range were left out.")
@@ -122,20 +122,26 @@ def survey(
 
 def _readable(
     source: Source, frames: FrameRange, needed: FrameRange, still: Callable[[], None]
-) -> Iterator[Frame]:
-    """Yield the frames that can be decoded; raise MediaError `source.corrupt` only at one that is needed."""
+) -> Iterator[tuple[Frame, np.ndarray]]:
+    """Yield the frames that can be decoded, each with its small picture; raise MediaError `source.corrupt`
+    only at one that is needed.
+    """
     at, step = frames.start, 1
     while at < frames.stop:
         try:
-            for frame in source.frames(FrameRange(at, frames.stop), still=still):
+            for frame, picture in source.map(FrameRange(at, frames.stop), _with_picture, still=still):
                 at, step = frame.index + 1, 1
-                yield frame
+                yield frame, picture
         except MediaError as error:
             if error.code != "source.corrupt" or at in needed:
                 raise
             reach = at + step
             at = needed.start if at < needed.start <= reach else reach
             step = min(2 * step, _MAX_SKIP)  # each try costs a seek
+
+
+def _with_picture(frame: Frame) -> tuple[Frame, np.ndarray]:
+    return frame, frame.upright_rgb8(TRACKING_SIDE)
 
 
 class _Pass:
@@ -150,11 +156,11 @@ class _Pass:
         self._coding: Coding = coding_of(info.pixels, info.colour, info.height)
         self._to_square = info.upright_to_square(TRACKING_SIDE)
 
-    def look_at(self, frame: Frame) -> None:
+    def look_at(self, frame: Frame, picture: np.ndarray) -> None:
         """Follow the faces into a frame and cut out what is needed of them."""
         seen = self.tracker.update(
             frame.index,
-            frame.upright_rgb8(TRACKING_SIDE),
+            picture,
             self._to_square,
             detail=lambda: (frame.upright_rgb8(DETAIL_SIDE), self._info.upright_to_square(DETAIL_SIDE)),
         )
