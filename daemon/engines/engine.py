@@ -72,7 +72,6 @@ class Engine(Protocol):
     """
 
     name: str
-    leaves_processor: bool  # works on a GPU or in threads of its own, so that takes can be encoded meanwhile
     notes: list[str]  # sentences that go with the take, such as "no speech in the source, mouth warped"
 
     def foretell(self, frames: int, rate: Fraction) -> list[str]:

@@ -82,7 +82,6 @@ class WanEngine:
     """An Engine (daemon/engines/engine.py) that makes the mouth anew with a video model."""
 
     name = "wan"
-    leaves_processor = True
 
     def __init__(
         self, spec: RedubSpec, folder: Path, *, lora: str | None = None, budget_gb: float | None = None

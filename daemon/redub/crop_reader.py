@@ -11,7 +11,7 @@ from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source
 from daemon.redub.crop import sample_crop
 
-_KEPT_BYTES = 250_000_000
+_KEPT_BYTES = 250_000_000  # what a chunk of an engine needs again
 _SCALE = 65535.0
 
 
@@ -21,14 +21,16 @@ class CropReader:
     Crops are kept with 16 bits a sample, so that a crop is the same whether it was kept or read again.
     """
 
-    def __init__(self, source: Source, region: Region, *, still: Callable[[], None]) -> None:
+    def __init__(
+        self, source: Source, region: Region, *, still: Callable[[], None], kept_bytes: int = _KEPT_BYTES
+    ) -> None:
         self._source, self.region, self._still = source, region, still
         info = source.info
         self._coding = coding_of(info.pixels, info.colour, info.height)
-        self._capacity = max(8, _KEPT_BYTES // (6 * region.size**2))
+        self._capacity = max(8, kept_bytes // (6 * region.size**2))
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
         self._next = region.frames.start
-        self._frames: Iterator[Frame] | None = None
+        self._crops: Iterator[tuple[int, np.ndarray]] | None = None
 
     def crop(self, frame: int) -> np.ndarray:
         """Return the source's crop of `frame`, (S, S, 3) float32 in 0..1. Raises as `Source.frames`."""
@@ -39,13 +41,14 @@ class CropReader:
     def _read_on(self, frame: int) -> None:
         """Keep one more crop: the next one, or `frame` itself where that is behind or far ahead."""
         stop = self.region.frames.stop
-        if self._frames is None or frame < self._next or frame > self._next + self._capacity:
-            self._next = frame
-            self._frames = self._source.frames(FrameRange(frame, stop), still=self._still)
-        read = next(self._frames)
-        matrix = read.info.squeeze(self.region.matrices[read.index - self.region.frames.start])
-        rgb = sample_crop(read.planes, read.pixels, self._coding, matrix, self.region.size)
-        self._kept[read.index] = np.rint(np.clip(rgb, 0, 1) * _SCALE).astype(np.uint16)
-        self._next = read.index + 1
+        if self._crops is None or frame < self._next or frame > self._next + self._capacity:
+            self._crops = self._source.map(FrameRange(frame, stop), self._cut, still=self._still)
+        read, crop = next(self._crops)
+        self._kept[read], self._next = crop, read + 1
         while len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
+
+    def _cut(self, frame: Frame) -> tuple[int, np.ndarray]:
+        matrix = frame.info.squeeze(self.region.matrices[frame.index - self.region.frames.start])
+        rgb = sample_crop(frame.planes, frame.pixels, self._coding, matrix, self.region.size)
+        return frame.index, np.rint(np.clip(rgb, 0, 1) * _SCALE).astype(np.uint16)

@@ -12,9 +12,9 @@ _LOOK_S = 0.1  # between two looks at the delivery, once all is painted
 class Arrivals:
     """Which chunks are on disk: one thread tells, another waits for them in order."""
 
-    def __init__(self, ready: int = 0) -> None:
+    def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._ready = ready
+        self._ready = 0
         self.is_called_off = False
 
     def arrive(self, index: int) -> None:

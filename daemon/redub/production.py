@@ -93,21 +93,14 @@ def make_take(stage: Stage, number: int) -> Take:
 def paint_and_deliver(
     stage: Stage, engine: Engine, shot: Shot, checkpoints: Checkpoints, files: TakeFiles
 ) -> list[FrameRange]:
-    """Have the engine paint, and composite and encode what it painted; return the chunks.
-
-    Where the engine leaves the processor to others, each chunk is encoded while it paints the next.
-    """
+    """Have the engine paint, and composite and encode each chunk while it paints the next; return the chunks."""
     chunks = engine.prepare(shot, stage.reporter)
-    if not engine.leaves_processor:
-        render(engine, shot, chunks, checkpoints, stage.reporter)
-        deliver(stage, engine, chunks, checkpoints, files, shot.seed, Arrivals(len(chunks)))
-        return chunks
 
     def paint(arrived: Callable[[int], None]) -> None:
-        render(engine, shot, chunks, checkpoints, stage.reporter, arrived=arrived)
+        render(engine, shot, chunks, checkpoints, stage.reporter, arrived)
 
     def deliver_apart(reporter: Reporter, arrivals: Arrivals) -> None:
-        crops = CropReader(stage.source, shot.region, still=lambda: reporter.frames(0))
+        crops = CropReader(stage.source, shot.region, still=lambda: reporter.frames(0), kept_bytes=0)
         apart = replace(stage, reporter=reporter, crops=crops)
         deliver(apart, engine, chunks, checkpoints, files, shot.seed, arrivals)
 
@@ -136,8 +129,7 @@ def render(
     chunks: list[FrameRange],
     checkpoints: Checkpoints,
     reporter: Reporter,
-    *,
-    arrived: Callable[[int], None] = lambda index: None,
+    arrived: Callable[[int], None],
 ) -> None:
     """Have the engine paint every chunk that is not on disk yet, and say of each that it is."""
     reporter.stage("engine", len(shot.frames))

@@ -31,7 +31,6 @@ class RewriteEngine:
     """An Engine (daemon/engines/engine.py) that repaints the mouth from the actor's own footage."""
 
     name = "rewrite"
-    leaves_processor = False
 
     def __init__(self) -> None:
         """Make an engine for one take."""
