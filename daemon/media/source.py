@@ -189,9 +189,7 @@ class Source:
         start_s = int(self._index.pts[0]) * self._index.time_base
         return read_mono(self._path, frames, self.info.rate, sample_rate, start_s=start_s)
 
-    def _decode(
-        self, frames: FrameRange, make: Callable[[Frame], T], halt: threading.Event
-    ) -> Iterator[T]:
+    def _decode(self, frames: FrameRange, make: Callable[[Frame], T], halt: threading.Event) -> Iterator[T]:
         reader = self._borrow()
         try:
             for index in frames:

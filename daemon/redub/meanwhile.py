@@ -1,12 +1,31 @@
-"""Delivers what is painted while the engine paints on: two threads, and how they tell each other."""
+"""Two threads at work on one take: delivering what is painted while the engine paints on, and work done one
+item ahead.
+"""
 
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import TypeVar, TypeVarTuple
 
 from daemon.redub.progress import Cancelled, Preview, Reporter
 
+T = TypeVar("T")
+Item = TypeVarTuple("Item")
+
 _LOOK_S = 0.1  # between two looks at the delivery, once all is painted
+
+
+def one_ahead(
+    pool: ThreadPoolExecutor, work: Callable[[*Item], T], items: Iterable[tuple[*Item]]
+) -> Iterator[T]:
+    """Yield `work(*item)` of each item in order, done in the pool while the caller is at the one before."""
+    waiting: Future[T] | None = None
+    for item in items:
+        done, waiting = waiting, pool.submit(work, *item)
+        if done is not None:
+            yield done.result()
+    if waiting is not None:
+        yield waiting.result()
 
 
 class Arrivals:
