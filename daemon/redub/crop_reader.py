@@ -22,21 +22,32 @@ class CropReader:
     """
 
     def __init__(
-        self, source: Source, region: Region, *, still: Callable[[], None], kept_bytes: int = _KEPT_BYTES
+        self,
+        source: Source,
+        region: Region,
+        *,
+        still: Callable[[], None],
+        ahead: "CropReader | None" = None,
     ) -> None:
-        self._source, self.region, self._still = source, region, still
+        """`ahead`: a reader of the same crops in another thread. What it has kept is read no second time,
+        and this one keeps next to nothing.
+        """
+        self._source, self.region, self._still, self._ahead = source, region, still, ahead
         info = source.info
         self._coding = coding_of(info.pixels, info.colour, info.height)
-        self._capacity = max(8, kept_bytes // (6 * region.size**2))
+        self._capacity = max(8, (_KEPT_BYTES if ahead is None else 0) // (6 * region.size**2))
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
         self._next = region.frames.start
         self._crops: Iterator[tuple[int, np.ndarray]] | None = None
 
     def crop(self, frame: int) -> np.ndarray:
         """Return the source's crop of `frame`, (S, S, 3) float32 in 0..1. Raises as `Source.frames`."""
-        while frame not in self._kept:
-            self._read_on(frame)
-        return self._kept[frame].astype(np.float32) / _SCALE
+        crop = None if self._ahead is None else self._ahead._kept.get(frame)
+        if crop is None:
+            while frame not in self._kept:
+                self._read_on(frame)
+            crop = self._kept[frame]
+        return crop.astype(np.float32) / _SCALE
 
     def _read_on(self, frame: int) -> None:
         """Keep one more crop: the next one, or `frame` itself where that is behind or far ahead."""

@@ -93,14 +93,14 @@ def make_take(stage: Stage, number: int) -> Take:
 def paint_and_deliver(
     stage: Stage, engine: Engine, shot: Shot, checkpoints: Checkpoints, files: TakeFiles
 ) -> list[FrameRange]:
-    """Have the engine paint, and composite and encode each chunk while it paints the next; return the chunks."""
+    """Have the engine paint, and composite and encode each chunk while it paints the next; return all."""
     chunks = engine.prepare(shot, stage.reporter)
 
     def paint(arrived: Callable[[int], None]) -> None:
         render(engine, shot, chunks, checkpoints, stage.reporter, arrived)
 
     def deliver_apart(reporter: Reporter, arrivals: Arrivals) -> None:
-        crops = CropReader(stage.source, shot.region, still=lambda: reporter.frames(0), kept_bytes=0)
+        crops = CropReader(stage.source, shot.region, still=lambda: reporter.frames(0), ahead=stage.crops)
         apart = replace(stage, reporter=reporter, crops=crops)
         deliver(apart, engine, chunks, checkpoints, files, shot.seed, arrivals)
 

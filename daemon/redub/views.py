@@ -1,4 +1,4 @@
-"""What is compared of a take and its source: both cut out of a pair of frames, at the size they are measured."""
+"""What is compared of a take and its source, cut out of a pair of frames at the size it is measured at."""
 
 from dataclasses import dataclass
 
