@@ -99,10 +99,16 @@ def open_studio(folder: Path, face_models: Path) -> Iterator[Studio]:
 
 def command(*arguments: object) -> Run:
     """Run a command of the command line here, against the studio's daemon, with `--json`."""
+    status, out, err = typed(*arguments, "--json")
+    return Run(status, json.loads(out), err)
+
+
+def typed(*arguments: object) -> tuple[int, str, str]:
+    """Run a command as `command` does, without `--json`; return status, output and errors as text."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = run([*(str(argument) for argument in arguments), "--json"])
-    return Run(status, json.loads(out.getvalue()), err.getvalue())
+        status = run([str(argument) for argument in arguments])
+    return status, out.getvalue(), err.getvalue()
 
 
 def essence_of(path: str) -> str:

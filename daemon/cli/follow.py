@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from daemon.cli.output import say
 from daemon.client import Client
 from daemon.protocol.events import JobChanged, JobLogged, JobProgressed
-from daemon.protocol.jobs import Job, Progress
+from daemon.protocol.jobs import Job, JobState, Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -58,7 +58,7 @@ class PlainDisplay:
         """Print the state when it is another one."""
         if job.state != self._state:
             self._state = job.state
-            say(f"Job {job.job_id} is {job.state}.")
+            say(f"Job {job.job_id} {'has' if job.state is JobState.FAILED else 'is'} {job.state}.")
 
     def progress(self, progress: Progress) -> None:
         """Print the progress when it is time."""
@@ -110,13 +110,16 @@ def follow(client: Client, job_id: str, *, quiet: bool = False) -> Job:
 
 
 def _show_events(client: Client, job_id: str, display: Display) -> None:
+    said: str | None = None  # shown at the next event: the sentence that tells why a job failed is its error
     for event in client.watch(job_id):
+        error = event.job.error if isinstance(event, JobChanged) else None
+        if said is not None and (error is None or not said.startswith(error.message)):
+            display.sentence(said)
+        said = event.sentence if isinstance(event, JobLogged) else None
         if isinstance(event, JobChanged):
             display.state(event.job)
         elif isinstance(event, JobProgressed):
             display.progress(event.progress)
-        elif isinstance(event, JobLogged):
-            display.sentence(event.sentence)
 
 
 @contextmanager

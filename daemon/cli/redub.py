@@ -54,37 +54,6 @@ def redub(
         str | None, typer.Option(metavar="POS", help="Where the voice begins; otherwise at --in.")
     ] = None,
     engine: Annotated[str, choice("engine", "What draws the mouth.")] = "auto",
-    quality: Annotated[str, choice("quality", "Of the wan engine: how many steps.")] = "standard",
-    model: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Of the wan engine: the folder of its weights.")
-    ] = None,
-    prompt: Annotated[str, typer.Option(help="Of the wan engine: what is seen and how it is said.")] = "",
-    crop: Annotated[
-        int | None, typer.Option(metavar="PX", help="Of the wan engine: the square it works in.")
-    ] = None,
-    timing: Annotated[
-        str, choice("timing", "Of the wan engine: make every frame, or 16 a second.")
-    ] = "native",
-    smaller_crop: Annotated[
-        bool, typer.Option("--smaller-crop", help="Of the wan engine: work smaller when memory runs out.")
-    ] = False,
-    steps: Annotated[
-        int | None, typer.Option(help="Of the wan engine: steps of sampling; otherwise the quality's.")
-    ] = None,
-    chunk: Annotated[int, typer.Option(help="Of the wan engine: frames made at a time, 4n.")] = 80,
-    overlap: Annotated[int, typer.Option(help="Of the wan engine: frames that chunks share, 4n.")] = 0,
-    strength: Annotated[
-        float, typer.Option(help="Of the wan engine: below 1 it begins with the source's own mouth.")
-    ] = 1.0,
-    audio_guidance: Annotated[
-        float | None, typer.Option(help="Of the wan engine: how strongly the voice drives the mouth.")
-    ] = None,
-    text_guidance: Annotated[
-        float | None, typer.Option(help="Of the wan engine: how strongly the prompt counts.")
-    ] = None,
-    guidance_until: Annotated[
-        float, typer.Option(help="Of the wan engine: noise level, 0 to 1, at which guidance ends.")
-    ] = 0.0,
     takes: Annotated[int, typer.Option(help="How many takes to make.")] = 1,
     seed: Annotated[int, typer.Option(help="The first take's seed.")] = 0,
     handles: Annotated[int, typer.Option(help="Frames delivered untouched on both sides.")] = 0,
@@ -133,6 +102,37 @@ def redub(
     tonight: TonightOption = False,
     deadline: DeadlineOption = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return as soon as the job is queued.")] = False,
+    quality: Annotated[str, choice("quality", "Of the wan engine: how many steps.")] = "standard",
+    model: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Of the wan engine: the folder of its weights.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="Of the wan engine: what is seen and how it is said.")] = "",
+    crop: Annotated[
+        int | None, typer.Option(metavar="PX", help="Of the wan engine: the square it works in.")
+    ] = None,
+    timing: Annotated[
+        str, choice("timing", "Of the wan engine: make every frame, or 16 a second.")
+    ] = "native",
+    smaller_crop: Annotated[
+        bool, typer.Option("--smaller-crop", help="Of the wan engine: work smaller when memory runs out.")
+    ] = False,
+    steps: Annotated[
+        int | None, typer.Option(help="Of the wan engine: steps of sampling; otherwise the quality's.")
+    ] = None,
+    chunk: Annotated[int, typer.Option(help="Of the wan engine: frames made at a time, 4n.")] = 80,
+    overlap: Annotated[int, typer.Option(help="Of the wan engine: frames that chunks share, 4n.")] = 0,
+    strength: Annotated[
+        float, typer.Option(help="Of the wan engine: below 1 it begins with the source's own mouth.")
+    ] = 1.0,
+    audio_guidance: Annotated[
+        float | None, typer.Option(help="Of the wan engine: how strongly the voice drives the mouth.")
+    ] = None,
+    text_guidance: Annotated[
+        float | None, typer.Option(help="Of the wan engine: how strongly the prompt counts.")
+    ] = None,
+    guidance_until: Annotated[
+        float, typer.Option(help="Of the wan engine: noise level, 0 to 1, at which guidance ends.")
+    ] = 0.0,
     as_json: JsonOption = False,
 ) -> int:
     """Re-dub frames IN to OUT (exclusive) of SOURCE with a new voice."""

@@ -15,7 +15,7 @@ from daemon.client import Client
 from daemon.protocol.errors import RequestError, error_from_info
 from daemon.protocol.jobs import FINAL_STATES, CheckSpec, Take
 
-TakeArgument = Annotated[str, typer.Argument(metavar="TAKE", help="The take's id.")]
+TakeArgument = Annotated[str, typer.Argument(metavar="TAKE", help="The take's id, its file or its sidecar.")]
 
 
 class _Sidecar(msgspec.Struct):
@@ -53,7 +53,7 @@ def reject(take: TakeArgument, as_json: JsonOption = False) -> int:
 
 
 def checks(
-    take: Annotated[str, typer.Argument(metavar="TAKE", help="A take's id, its file or its sidecar.")],
+    take: TakeArgument,
     again: Annotated[bool, typer.Option("--again", help="Measure anew, as the file is now.")] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -68,7 +68,8 @@ def checks(
     return ExitStatus.BAD_TAKE if found.badge == "fail" else ExitStatus.OK
 
 
-def _judge(take_id: str, verdict: Literal["accepted", "rejected"], *, as_json: bool) -> int:
+def _judge(name: str, verdict: Literal["accepted", "rejected"], *, as_json: bool) -> int:
+    take_id = _read_sidecar(Path(name)).take_id if Path(name).exists() else name
     with Client.connect(name="cli", on_transfer=CarriedDisplay()) as client:
         take = client.set_verdict(take_id, verdict)
     if as_json:

@@ -19,6 +19,7 @@ class DeliveryCodec:
     keeps_range: bool  # whether the file can say that its values are full range
     options: Mapping[str, str] = field(default_factory=dict)
     keeps_fields: bool = True  # whether it can say that its pictures are interlaced
+    keeps_aspect: bool = True  # whether it can say that its pixels are not square
     threads: int = 4  # the same on every machine, because some encoders' bytes depend on it
 
 
@@ -33,14 +34,15 @@ CODECS: dict[str, DeliveryCodec] = {
         ),
         # One thread: with several, x264 makes other bytes of the same pictures once in a thousand takes.
         DeliveryCodec("h264", "libx264", "mov", ".mov", True, {"crf": "14", "preset": "fast"}, threads=1),
+        # FFmpeg's Matroska says nothing of the pixels' shape, which PyAV cannot tell it.
         DeliveryCodec(
             "ffv1", "ffv1", "matroska", ".mkv", True,
-            {"level": "3", "slicecrc": "1", "g": "1"},
+            {"level": "3", "slicecrc": "1", "g": "1"}, keeps_aspect=False,
         ),
         # For Blender, which from 4.5 on takes the alpha of movies with more than 8 bits for premultiplied.
         DeliveryCodec(
             "ffv1_8bit", "ffv1", "matroska", ".mkv", True,
-            {"level": "3", "slicecrc": "1", "g": "1"},
+            {"level": "3", "slicecrc": "1", "g": "1"}, keeps_aspect=False,
         ),
         DeliveryCodec("exr", "exr", None, "", True, {"compression": "zip16"}, keeps_fields=False),
     )

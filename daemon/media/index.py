@@ -89,6 +89,7 @@ class _Packets:
     pts: np.ndarray
     dts: np.ndarray
     is_key: np.ndarray
+    is_hidden: np.ndarray  # by an edit list: decoded, because others are predicted from it, never shown
     duration: int  # of the last one
 
 
@@ -101,27 +102,33 @@ def _index_from_packets(container: InputContainer, stream: VideoStream) -> Frame
 
 
 def _read_packets(container: InputContainer, stream: VideoStream, limit: int | None) -> _Packets | None:
-    rows: list[tuple[int, int, bool, int]] = []
+    rows: list[tuple[int, int, bool, bool, int]] = []
     try:
         for packet in islice(container.demux(stream), limit):
             stamp = packet.pts if packet.pts is not None else packet.dts
-            if stamp is None or packet.size == 0 or packet.is_discard:
+            if stamp is None or packet.size == 0:
                 continue
             dts = packet.dts if packet.dts is not None else stamp
-            rows.append((stamp, dts, packet.is_keyframe, packet.duration or 0))
+            rows.append((stamp, dts, packet.is_keyframe, packet.is_discard, packet.duration or 0))
     except FFmpegError:
         pass  # a file cut short: the packets before the cut are good
     first_key = next((place for place, row in enumerate(rows) if row[2]), 0)
-    if not rows:
+    if all(is_hidden for *_, is_hidden, _ in rows[first_key:]):
         return None
-    pts, dts, is_key, durations = zip(*rows[first_key:], strict=True)
-    return _Packets(np.array(pts, np.int64), np.array(dts, np.int64), np.array(is_key, bool), durations[-1])
+    pts, dts, is_key, is_hidden, durations = zip(*rows[first_key:], strict=True)
+    return _Packets(
+        np.array(pts, np.int64),
+        np.array(dts, np.int64),
+        np.array(is_key, bool),
+        np.array(is_hidden, bool),
+        durations[-1],
+    )
 
 
 def _make_index(packets: _Packets, time_base: Fraction) -> FrameIndex:
     keys = np.flatnonzero(packets.is_key) if packets.is_key.any() else np.array([0])
     order = np.argsort(packets.pts[keys], kind="stable")
-    pts = np.unique(packets.pts)
+    pts = np.unique(packets.pts[~packets.is_hidden])
     step = int(np.median(np.diff(pts))) if len(pts) > 1 else 0
     return FrameIndex(
         time_base,

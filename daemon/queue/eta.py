@@ -204,7 +204,8 @@ class JobEta:
     def _frames_of(self, stage: str) -> int:
         """Return how many frames a stage goes over, as far as is known."""
         known = self._totals.get(stage) or self._totals.get(FOLLOWS.get(stage, ""))
-        return known or self._frames or max(self._totals.values(), default=DEFAULT_FRAMES)
+        others = (total for other, total in self._totals.items() if other != "probe")  # which has one step
+        return known or self._frames or max(others, default=DEFAULT_FRAMES)
 
     def _stage_left(self, stage: str, done: int, total: int, now: float) -> float:
         """Blend what the stage should cost with how fast it goes; after a quarter only the latter counts."""

@@ -13,6 +13,7 @@ import numpy as np
 from daemon.faces.lower_face import PLAIN, MaskShape
 from daemon.faces.painted import Painted
 from daemon.faces.pose import FACE_WIDTH
+from daemon.media.codecs import find_codec
 from daemon.media.deliver import check_picture
 from daemon.media.segment import FrameRange, format_timecode, parse_timecode, resolve_position, sample_at
 from daemon.media.source import Source, SourceInfo
@@ -23,6 +24,10 @@ from daemon.protocol.jobs import AlignSpec, Codec, FacesSpec, MaskSpec, Position
 INTERLACED = (
     "The clip is interlaced: the mouth is the same in both fields of a frame. "
     "For motion in every field, deinterlace the clip to twice the rate first."
+)
+SQUEEZED = (
+    "The clip's pixels are {aspect} times as wide as high, which the files of this codec cannot say: "
+    "set that pixel aspect for the take in your editor, or use another codec."
 )
 
 
@@ -43,8 +48,13 @@ class Plan:
 
     @property
     def notes(self) -> list[str]:
-        """Return what the editor should know of the clip, in sentences."""
-        return [INTERLACED] if self.info.first_field else []
+        """Return what the editor should know of the clip and of the files made of it, in sentences."""
+        aspect = self.info.sample_aspect
+        is_squeezed = aspect != 1 and not find_codec(self.codec).keeps_aspect
+        return [
+            *([INTERLACED] if self.info.first_field else []),
+            *([SQUEEZED.format(aspect=aspect)] if is_squeezed else []),
+        ]
 
     def delivered_voice(self) -> ConformedVoice:
         """Return the voice as the take carries it: silent under the handles, sample-exact."""

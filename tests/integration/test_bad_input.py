@@ -16,7 +16,7 @@ import pytest
 from daemon.protocol.errors import ERRORS
 from daemon.protocol.jobs import JobState
 from tests.clips import make_clip, make_voice, read_clip
-from tests.studio import Run, Studio, command
+from tests.studio import Run, Studio, command, typed
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,9 @@ def check(run: Run, status: int, code: str, *words: str) -> dict[str, Any]:
 
 
 def test_a_missing_source(studio: Studio, voice: Path) -> None:
-    check(redub(studio, studio.folder / "nowhere.mov", voice), 3, "source.missing", "nowhere.mov")
+    error = check(redub(studio, studio.folder / "nowhere.mov", voice), 3, "source.missing", "nowhere.mov")
+    _, _, err = typed("redub", studio.folder / "nowhere.mov", "--in", 0, "--out", 9, "--voice", voice)
+    assert err.count(error["message"]) == 1  # told once, though the job's log tells it too
 
 
 @pytest.mark.parametrize("content", [b"", b"not a film\n" * 500, random.Random(1).randbytes(50_000)])

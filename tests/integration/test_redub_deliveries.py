@@ -123,6 +123,7 @@ def test_a_folder_of_pictures_is_found_again_though_the_clips_name_has_dots(
     assert "shot.v2" in take.path
     assert command("checks", take.path).document["take_id"] == take.take_id
     assert command("checks", take.path, "--again").document["take_id"] == take.take_id
+    assert command("accept", take.path).document["take"]["verdict"] == "accepted"
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,12 @@ def test_estimate_stays_while_nothing_moves() -> None:
     assert stuck.fraction < 1
 
 
+def test_one_step_of_the_probe_is_not_taken_for_the_length_of_the_range() -> None:
+    eta = JobEta(FLAT)  # of a range in timecode, whose length nobody knows yet
+    begun = eta._begun
+    assert eta.update("probe", 0, 1, now=begun + 1).fraction < 0.2
+
+
 def test_unknown_stage_of_a_newer_pipeline_does_no_harm() -> None:
     progress = JobEta(FLAT).update("polish", 1, 2)
     assert progress.stage == "polish"
