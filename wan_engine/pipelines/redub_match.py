@@ -36,7 +36,7 @@ def anchor_colour(made_CFHW: Tensor, source_CFHW: Tensor, ring_FHW: Tensor) -> T
     made, source = made_CFHW[:, ring_FHW], source_CFHW[:, ring_FHW]
     gain = (_spread(source) / _spread(made).clamp(min=1e-3)).clamp(*GAIN_RANGE)
     shift = source.mean(1) - gain * made.mean(1)
-    return (made_CFHW * _per_channel(gain) + _per_channel(shift)).clamp_(-1, 1)
+    return (made_CFHW * _per_channel(gain)).add_(_per_channel(shift)).clamp_(-1, 1)
 
 
 def match_sharpness(made_CFHW: Tensor, source_CFHW: Tensor, ring_FHW: Tensor) -> Tensor:
@@ -86,9 +86,11 @@ def _spread_along(is_set_FHW: Tensor, axis: int, reach: int) -> Tensor:
 
 
 def _detail(video_CFHW: Tensor) -> Tensor:
-    """Return what a 3 x 3 average takes away."""
+    """Return what a 3 x 3 average takes away; sums of neighbours are several times faster than a pooling."""
     padded = F.pad(video_CFHW, (1, 1, 1, 1), mode="replicate")
-    return video_CFHW - F.avg_pool2d(padded, 3, stride=1)
+    rows = (padded[..., :-2, :] + padded[..., 1:-1, :]).add_(padded[..., 2:, :])
+    nine = (rows[..., :-2] + rows[..., 1:-1]).add_(rows[..., 2:])
+    return torch.sub(video_CFHW, nine, alpha=1 / 9)
 
 
 def _spread(values_Cn: Tensor) -> Tensor:
