@@ -30,7 +30,7 @@ class ShotFootage:
         start = self._shot.frames.start
         crops = {frame: self._shot.crop(start + frame) for frame in sorted(set(frames))}
         pictures_FHWC = torch.from_numpy(np.stack([crops[frame] for frame in frames]))
-        return (pictures_FHWC * 2 - 1).permute(3, 0, 1, 2)
+        return pictures_FHWC.mul_(2).sub_(1).permute(3, 0, 1, 2)
 
     def masks(self, frames: Sequence[int]) -> Tensor:
         """Return masks [F, H, W]; nothing where the frame is left alone."""

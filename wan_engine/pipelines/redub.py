@@ -29,7 +29,7 @@ from wan_engine.sampling.control import Control, Progress
 from wan_engine.sampling.denoise import denoise
 from wan_engine.sampling.schedule import Schedule
 from wan_engine.sampling.solver import make_solver
-from wan_engine.shapes import SPEECH_DIVISOR, TEMPORAL_STRIDE, latent_frames, pixel_frames
+from wan_engine.shapes import SPEECH_DIVISOR, TEMPORAL_STRIDE, latent_frames
 from wan_engine.specs import SpeechTransformerSpec
 from wan_engine.transformer.model import Memory, Transformer
 from wan_engine.transformer.modulation import TimeTable
@@ -164,7 +164,7 @@ class _RedubJob:
             control,
         )
         prefix_BCfhw = before_BCfhw if has_motion else reference_BCfhw
-        made_CFHW = self._decode(index, chunk, prefix_BCfhw, latent_BCfhw, control)
+        made_CFHW = self._decode(index, prefix_BCfhw, latent_BCfhw, control)
         if self.settings.is_anchored:
             made_CFHW = match_look(made_CFHW, source_CFHW, masks_FHW)
         composited_CFHW = blend(source_CFHW.float(), made_CFHW, masks_FHW)
@@ -181,7 +181,14 @@ class _RedubJob:
         frames_CFHW = composited_CFHW[:, :count]
         is_last = carried.index == len(self.chunks) - 1
         pending_CFHW = composited_CFHW[:, count : count if is_last else None]
-        motion_CFHW = torch.cat([carried.motion_CFHW, frames_CFHW], dim=1)[:, -self._motion_frames :]
+        older = max(0, self._motion_frames - count)
+        motion_CFHW = torch.cat(
+            [
+                carried.motion_CFHW[:, self._motion_frames - older :],
+                frames_CFHW[:, -self._motion_frames :],
+            ],
+            dim=1,
+        )
         following = Carried(carried.index + 1, motion_CFHW, pending_CFHW)
         return Made(chunk.start, chunk.stop, frames_CFHW, following)
 
@@ -287,19 +294,15 @@ class _RedubJob:
     def _encode(self, video_BCFHW: Tensor, control: Control) -> Tensor:
         return encode_video(self.parts.vae, video_BCFHW, control).to(self.parts.device)
 
-    def _decode(
-        self, index: int, chunk: Chunk, prefix_BCfhw: Tensor, latent_BCfhw: Tensor, control: Control
-    ) -> Tensor:
+    def _decode(self, index: int, prefix_BCfhw: Tensor, latent_BCfhw: Tensor, control: Control) -> Tensor:
         """Decode a chunk behind its prefix, without the prefix's frames."""
         whole_BCfhw = torch.cat([prefix_BCfhw, latent_BCfhw], dim=2)
         control.show("decode_input", whole_BCfhw)
-        total, done, kept = pixel_frames(whole_BCfhw.shape[2]), 0, []
-        skipped = total - chunk.made
+        total, kept = whole_BCfhw.shape[2], []
         with self.parts.vae() as codec:
-            for piece in codec.decode_chunks(whole_BCfhw):
-                kept.append(piece[0, :, max(0, skipped - done) :].float().cpu())
-                done += piece.shape[2]
-                self.control.progress(Progress("decode", done, total, index, len(self.chunks)))
+            for piece in codec.decode_chunks(whole_BCfhw, skip=prefix_BCfhw.shape[2]):
+                kept.append(piece[0].float().cpu())
+                self.control.progress(Progress("decode", len(kept), total, index, len(self.chunks)))
         return torch.cat(kept, dim=1)
 
 

@@ -17,12 +17,18 @@ DETAIL_LIKENESS = 0.5  # correlation below which the two details are not of the 
 
 
 def match_look(made_CFHW: Tensor, source_CFHW: Tensor, mask_FHW: Tensor) -> Tensor:
-    """Give a chunk the source's sharpness, then its colours, by what the ring around the mask shows."""
-    ring_FHW = ring_of(mask_FHW)
+    """Give a chunk the source's sharpness, then its colours, by what the ring around the mask shows.
+
+    Changes it in place, and only as far as the ring goes: beyond it is the source that is shown.
+    """
+    reach = max(1, round(min(mask_FHW.shape[1:]) * RING_SHARE))
+    rows, columns = surroundings(mask_FHW, reach + 1)  # fine detail is seen with the pixels beside it
+    ring_FHW = ring_of(mask_FHW[:, rows, columns], reach)
     if ring_FHW.sum() < RING_PIXELS:
         return made_CFHW
-    source_CFHW = source_CFHW.to(made_CFHW)
-    return anchor_colour(match_sharpness(made_CFHW, source_CFHW, ring_FHW), source_CFHW, ring_FHW)
+    part_CFHW, source_CFHW = made_CFHW[..., rows, columns], source_CFHW[..., rows, columns].to(made_CFHW)
+    part_CFHW.copy_(anchor_colour(match_sharpness(part_CFHW, source_CFHW, ring_FHW), source_CFHW, ring_FHW))
+    return made_CFHW
 
 
 def anchor_colour(made_CFHW: Tensor, source_CFHW: Tensor, ring_FHW: Tensor) -> Tensor:
@@ -30,7 +36,7 @@ def anchor_colour(made_CFHW: Tensor, source_CFHW: Tensor, ring_FHW: Tensor) -> T
     made, source = made_CFHW[:, ring_FHW], source_CFHW[:, ring_FHW]
     gain = (_spread(source) / _spread(made).clamp(min=1e-3)).clamp(*GAIN_RANGE)
     shift = source.mean(1) - gain * made.mean(1)
-    return (made_CFHW * _per_channel(gain) + _per_channel(shift)).clamp_(-1, 1)
+    return (made_CFHW * _per_channel(gain)).add_(_per_channel(shift)).clamp_(-1, 1)
 
 
 def match_sharpness(made_CFHW: Tensor, source_CFHW: Tensor, ring_FHW: Tensor) -> Tensor:
@@ -49,13 +55,25 @@ def match_sharpness(made_CFHW: Tensor, source_CFHW: Tensor, ring_FHW: Tensor) ->
     return torch.add(made_CFHW, detail_CFHW, alpha=float(gain - 1)).clamp_(-1, 1)
 
 
-def ring_of(mask_FHW: Tensor) -> Tensor:
-    """Return the source's pixels near the mask [F, H, W], as bool."""
-    reach = max(1, round(min(mask_FHW.shape[1:]) * RING_SHARE))
+def surroundings(mask_FHW: Tensor, reach: int) -> tuple[slice, slice]:
+    """Return the rows and columns within `reach` of the mask in any frame."""
+    is_set_HW = (mask_FHW > 0).any(0)
+    return _span(is_set_HW.any(1), reach), _span(is_set_HW.any(0), reach)
+
+
+def ring_of(mask_FHW: Tensor, reach: int) -> Tensor:
+    """Return the source's pixels within `reach` of the mask [F, H, W], along rows and columns, as bool."""
     near_FHW = mask_FHW > 0
     for axis in (1, 2):
         near_FHW = _spread_along(near_FHW, axis, reach)
     return near_FHW & (mask_FHW <= 0)
+
+
+def _span(is_set: Tensor, reach: int) -> slice:
+    places = is_set.nonzero()
+    if not len(places):
+        return slice(0, 0)
+    return slice(max(0, int(places[0]) - reach), int(places[-1]) + reach + 1)
 
 
 def _spread_along(is_set_FHW: Tensor, axis: int, reach: int) -> Tensor:
@@ -68,9 +86,11 @@ def _spread_along(is_set_FHW: Tensor, axis: int, reach: int) -> Tensor:
 
 
 def _detail(video_CFHW: Tensor) -> Tensor:
-    """Return what a 3 x 3 average takes away."""
+    """Return what a 3 x 3 average takes away; sums of neighbours are several times faster than a pooling."""
     padded = F.pad(video_CFHW, (1, 1, 1, 1), mode="replicate")
-    return video_CFHW - F.avg_pool2d(padded, 3, stride=1)
+    rows = (padded[..., :-2, :] + padded[..., 1:-1, :]).add_(padded[..., 2:, :])
+    nine = (rows[..., :-2] + rows[..., 1:-1]).add_(rows[..., 2:])
+    return torch.sub(video_CFHW, nine, alpha=1 / 9)
 
 
 def _spread(values_Cn: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from wan_engine.sampling.control import Control, Progress
 from wan_engine.sampling.denoise import Guide, Prepared, denoise
 from wan_engine.sampling.schedule import Schedule
 from wan_engine.sampling.solver import make_solver
-from wan_engine.shapes import TEMPORAL_STRIDE, latent_frames, pixel_frames, speech_size
+from wan_engine.shapes import TEMPORAL_STRIDE, latent_frames, speech_size
 from wan_engine.specs import SpeechTransformerSpec
 from wan_engine.transformer.model import Memory, Transformer
 from wan_engine.transformer.modulation import TimeTable
@@ -263,11 +263,9 @@ class _SpeechJob:
         """Decode a clip behind its prefix, without the prefix's frames and those the plan drops in front."""
         whole_BCfhw = torch.cat([prefix_BCfhw, latent_BCfhw], dim=2)
         control.show("decode_input", whole_BCfhw)
-        total = pixel_frames(whole_BCfhw.shape[2])
-        skipped, done, kept = total - span.made + span.first, 0, []
+        total, kept = whole_BCfhw.shape[2], []
         with self.parts.vae() as codec:
-            for chunk in codec.decode_chunks(whole_BCfhw):
-                kept.append(chunk[:, :, max(0, skipped - done) :].float().cpu())
-                done += chunk.shape[2]
-                self.control.progress(Progress("decode", done, total, clip, len(self.spans)))
-        return torch.cat(kept, dim=2)
+            for piece in codec.decode_chunks(whole_BCfhw, skip=prefix_BCfhw.shape[2]):
+                kept.append(piece.float().cpu())
+                self.control.progress(Progress("decode", len(kept), total, clip, len(self.spans)))
+        return torch.cat(kept, dim=2)[:, :, span.first :]

@@ -7,6 +7,8 @@ the same computation, which is how the streamed path is tested.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -166,7 +168,7 @@ class Head(nn.ModuleDict):
         return norm_silu_conv(self["0"], self["2"], x_BCFHW, stream)
 
 
-def run_layers(layers: nn.ModuleList, x_BCFHW: Tensor, stream: Stream) -> Tensor:
+def run_layers(layers: Iterable[nn.Module], x_BCFHW: Tensor, stream: Stream) -> Tensor:
     """Push a chunk through layers in order."""
     for layer in layers:
         x_BCFHW = layer(x_BCFHW, stream)

@@ -88,18 +88,35 @@ class VideoCodec(nn.Module):
         return video
 
     def decode_chunks(
-        self, latent_BCfhw: Tensor, *, latents_per_chunk: int = 1, tile: int | None = None, clamp: bool = True
+        self,
+        latent_BCfhw: Tensor,
+        *,
+        skip: int = 0,
+        latents_per_chunk: int = 1,
+        tile: int | None = None,
+        clamp: bool = True,
     ) -> Iterator[Tensor]:
-        """Yield decoded frames as they are made: the first frame alone, then 4 for each latent."""
+        """Yield decoded frames as they are made: the first frame alone, then 4 for each latent.
+
+        Of the first `skip` latents only that is computed which those behind them see; they give no frames.
+        """
         stream = Stream()
-        for start, stop in chunk_bounds(latent_BCfhw.shape[2], latents_per_chunk):
+        for start, stop in chunk_bounds(latent_BCfhw.shape[2], latents_per_chunk, border=skip):
             with torch.no_grad():
                 latent = self._denormalise(self._enter(latent_BCfhw[:, :, start:stop]))
-                video = self.decoder(self.conv2(latent, stream), stream, tile or self.tile)
-                if clamp:
+                entered = self.conv2(latent, stream)
+                video = self.decoder(entered, stream, tile or self.tile, early=skip - stop + 1)
+                if video is None:
+                    video = self._no_frames(latent_BCfhw)
+                elif clamp:
                     video = video.clamp_(-1.0, 1.0)
             stream.advance()
             yield video
+
+    def _no_frames(self, latent_BCfhw: Tensor) -> Tensor:
+        batch, _, _, rows, columns = latent_BCfhw.shape
+        stride = self.spatial_stride
+        return self.conv1.weight.new_empty(batch, 3, 0, rows * stride, columns * stride)
 
     def _enter(self, chunk: Tensor) -> Tensor:
         """Move a chunk to where the weights are; channels last is the layout convolutions are fastest in."""
@@ -121,13 +138,17 @@ class VideoCodec(nn.Module):
         return mean.view(1, -1, 1, 1, 1), std.reciprocal().view(1, -1, 1, 1, 1)
 
 
-def chunk_bounds(latents: int, latents_per_chunk: int) -> list[tuple[int, int]]:
-    """Cut `latents` latent frames into chunks: the first alone, then `latents_per_chunk` each."""
+def chunk_bounds(latents: int, latents_per_chunk: int, *, border: int = 0) -> list[tuple[int, int]]:
+    """Cut `latents` latent frames into chunks: the first alone, then `latents_per_chunk` each; none goes
+    over the border.
+    """
     if latents < 1:
         raise ValueError(f"a video needs at least one latent frame, not {latents}")
     if latents_per_chunk < 1:
         raise ValueError(f"latents_per_chunk is {latents_per_chunk}; it must be at least 1")
-    starts = [0, *range(1, latents, latents_per_chunk)]
+    if not 0 <= border < latents:
+        raise ValueError(f"of {latents} latents {border} cannot be skipped")
+    starts = sorted({0, border, *range(1, latents, latents_per_chunk)})
     return list(zip(starts, [*starts[1:], latents], strict=True))
 
 

@@ -45,26 +45,45 @@ def windows(length: int, tile: int, tiling: Tiling) -> list[Window]:
     ]
 
 
-def run_tiled(stage: Stage, x_BCFHW: Tensor, stream: Stream, *, tile: int, tiling: Tiling) -> Tensor:
-    """Run `stage` tile by tile and put the kept parts together; equal to `stage(x, stream)`.
+@dataclass(frozen=True)
+class Tile:
+    """A tile of a chunk: what is read, its own memory, and what of it is kept along rows and columns."""
 
-    `tile` is in pixels of the stage's input. Each tile has its own stream, so a video must keep its tile
-    size.
-    """
+    x_BCFHW: Tensor
+    stream: Stream
+    row: Window
+    column: Window
+
+
+def tiles(x_BCFHW: Tensor, stream: Stream, *, tile: int, tiling: Tiling) -> list[Tile]:
+    """Cut a chunk into tiles of about `tile` pixels, as the chunks before it: each has its own stream."""
     rows = windows(x_BCFHW.shape[3], tile, tiling)
     columns = windows(x_BCFHW.shape[4], tile, tiling)
     if len(rows) == len(columns) == 1:
+        return [Tile(x_BCFHW, stream, rows[0], columns[0])]
+    return [
+        Tile(x_BCFHW[..., row.start : row.stop, column.start : column.stop], stream.tile((i, j)), row, column)
+        for i, row in enumerate(rows)
+        for j, column in enumerate(columns)
+    ]
+
+
+def run_tiled(stage: Stage, x_BCFHW: Tensor, stream: Stream, *, tile: int, tiling: Tiling) -> Tensor:
+    """Run `stage` tile by tile and put the kept parts together; equal to `stage(x, stream)`.
+
+    `tile` is in pixels of the stage's input.
+    """
+    parts = tiles(x_BCFHW, stream, tile=tile, tiling=tiling)
+    if len(parts) == 1:
         return stage(x_BCFHW, stream)
     out = None
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            part = x_BCFHW[..., row.start : row.stop, column.start : column.stop]
-            result = stage(part, stream.tile((i, j)))
-            if out is None:
-                out = result.new_empty((*result.shape[:3], *_scaled(x_BCFHW.shape[3:], tiling.scale)))
-            row_in, row_out = _kept(row, tiling.scale)
-            column_in, column_out = _kept(column, tiling.scale)
-            out[..., row_out, column_out] = result[..., row_in, column_in]
+    for part in parts:
+        result = stage(part.x_BCFHW, part.stream)
+        if out is None:
+            out = result.new_empty((*result.shape[:3], *_scaled(x_BCFHW.shape[3:], tiling.scale)))
+        row_in, row_out = _kept(part.row, tiling.scale)
+        column_in, column_out = _kept(part.column, tiling.scale)
+        out[..., row_out, column_out] = result[..., row_in, column_in]
     assert out is not None, "an empty picture has no tiles"
     return out
 

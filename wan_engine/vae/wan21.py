@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from wan_engine.vae.causal import CausalConv3d, Head, Middle, ResidualBlock, Stream, run_layers
 from wan_engine.vae.codec import LatentStatistics, VideoCodec
+from wan_engine.vae.decoder import StreamedDecoder
 from wan_engine.vae.resample import Downsample, Upsample
 from wan_engine.vae.tiling import Tiling, run_tiled
 
@@ -84,7 +85,7 @@ class Encoder(nn.Module):
         return run_layers(self.downsamples[: self.fine_layers], x_BCFHW, stream)
 
 
-class Decoder(nn.Module):
+class Decoder(StreamedDecoder):
     """Latent to pixels; each `Upsample` halves the channels."""
 
     def __init__(self, config: Wan21Config) -> None:
@@ -108,17 +109,6 @@ class Decoder(nn.Module):
         self.upsamples = nn.ModuleList(layers)
         self.head = Head(widths[-1], 3)
         self.tiling = decoder_tiling(config.residual_blocks + 1, levels)
-
-    def forward(self, latent_BCfhw: Tensor, stream: Stream, tile: int | None = None) -> Tensor:
-        """(B, c, f, h, w) -> (B, 3, F, H, W); `tile` is in pixels of the result."""
-        x_BCFHW = self.middle(self.conv1(latent_BCfhw, stream), stream)
-        x_BCFHW = run_layers(self.upsamples[: self.coarse_layers], x_BCFHW, stream)
-        tile = int(tile / self.tiling.scale) if tile else max(x_BCFHW.shape[3:])
-        return run_tiled(self._fine, x_BCFHW, stream, tile=tile, tiling=self.tiling)
-
-    def _fine(self, x_BCFHW: Tensor, stream: Stream) -> Tensor:
-        x_BCFHW = run_layers(self.upsamples[self.coarse_layers :], x_BCFHW, stream)
-        return self.head(x_BCFHW, stream)
 
 
 def encoder_tiling(blocks: int, levels: int) -> Tiling:

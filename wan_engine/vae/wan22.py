@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from wan_engine.vae.causal import CausalConv3d, Head, Middle, ResidualBlock, Stream, run_layers
 from wan_engine.vae.codec import LatentStatistics, VideoCodec
+from wan_engine.vae.decoder import StreamedDecoder
 from wan_engine.vae.resample import Downsample, Upsample
 from wan_engine.vae.tiling import run_tiled
 from wan_engine.vae.wan21 import FINE_LEVELS, decoder_tiling, encoder_tiling
@@ -98,7 +99,7 @@ class Encoder(nn.Module):
         return run_layers(self.downsamples[:FINE_LEVELS], self.conv1(x_BCFHW, stream), stream)
 
 
-class Decoder(nn.Module):
+class Decoder(StreamedDecoder):
     """Latent to pixels; `upsamples` is one module a level."""
 
     def __init__(self, config: Wan22Config) -> None:
@@ -118,18 +119,16 @@ class Decoder(nn.Module):
             )
             for level in range(levels)
         )
+        self.coarse_layers = max(0, levels - FINE_LEVELS)
         self.head = Head(widths[-1], 3 * SHUFFLE**2)
         self.tiling = decoder_tiling(config.residual_blocks + 1, levels)
 
-    def forward(self, latent_BCfhw: Tensor, stream: Stream, tile: int | None = None) -> Tensor:
-        """(B, c, f, h, w) -> (B, 3, F, H, W); `tile` is in pixels of the result."""
-        x_BCFHW = self.middle(self.conv1(latent_BCfhw, stream), stream)
-        x_BCFHW = run_layers(self.upsamples[:-FINE_LEVELS], x_BCFHW, stream)
-        tile = int(tile / self.tiling.scale / SHUFFLE) if tile else max(x_BCFHW.shape[3:])
-        return shuffle(run_tiled(self._fine, x_BCFHW, stream, tile=tile, tiling=self.tiling))
-
-    def _fine(self, x_BCFHW: Tensor, stream: Stream) -> Tensor:
-        return self.head(run_layers(self.upsamples[-FINE_LEVELS:], x_BCFHW, stream), stream)
+    def forward(
+        self, latent_BCfhw: Tensor, stream: Stream, tile: int | None = None, *, early: int = 0
+    ) -> Tensor | None:
+        """(B, c, f, h, w) -> (B, 3, F, H, W); as in StreamedDecoder."""
+        deep_BCFHW = super().forward(latent_BCfhw, stream, tile // SHUFFLE if tile else None, early=early)
+        return None if deep_BCFHW is None else shuffle(deep_BCFHW)
 
 
 class DownLevel(nn.Module):

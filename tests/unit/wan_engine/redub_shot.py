@@ -142,9 +142,9 @@ class ReadableCodec:
             whole_BCfhw = self.encode(piece_BCFHW if index == 0 else piece_BCFHW[:, :, [0, *range(4)]])
             yield whole_BCfhw[:, :, -1:]
 
-    def decode_chunks(self, latent_BCfhw: Tensor) -> Iterator[Tensor]:
+    def decode_chunks(self, latent_BCfhw: Tensor, *, skip: int = 0) -> Iterator[Tensor]:
         """Yield the first frame alone, then four a latent."""
-        for index in range(latent_BCfhw.shape[2]):
+        for index in range(skip, latent_BCfhw.shape[2]):
             grey_BFHW = latent_BCfhw[:, :4, index][:, -1 if index == 0 else 0 :]
             large_BFHW = grey_BFHW.repeat_interleave(8, 2).repeat_interleave(8, 3)
             yield large_BFHW[:, None].expand(-1, 3, -1, -1, -1)

@@ -57,6 +57,21 @@ def test_tiles_change_nothing(vae: VideoCodec, video: Tensor, tile: int) -> None
     torch.testing.assert_close(vae.decode(latent, tile=tile), vae.decode(latent), **SAME)
 
 
+@pytest.mark.parametrize("settings", [{"tile": 16}, {"latents_per_chunk": 4}])
+def test_the_end_of_a_video_is_what_decoding_all_of_it_gives(
+    vae: VideoCodec, settings: dict[str, int]
+) -> None:
+    latent = torch.randn(1, len(vae.statistics.mean), 20, 1, 3, generator=torch.Generator().manual_seed(1))
+    whole, passed = vae.decode(latent), []
+    vae.decoder.head.register_forward_hook(lambda *_: passed.append(1))
+    for skip in (1, 18):
+        passed.clear()
+        end = torch.cat(list(vae.decode_chunks(latent, skip=skip, **settings)), dim=2)
+        assert end.shape[2] == 4 * (20 - skip)
+        torch.testing.assert_close(end, whole[:, :, -end.shape[2] :], rtol=0, atol=5e-6)
+    assert len(passed) <= 9  # the last two latents and the one before, in no more than three tiles
+
+
 def test_later_frames_do_not_change_earlier_ones(vae: VideoCodec, video: Tensor) -> None:
     latent = vae.encode(video)
     changed = latent.clone()
