@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from PySide6.QtCore import QObject, Signal
 
 from daemon.client import Client
+from daemon.pairing.hosts import Host, chosen_host
+from daemon.paths import find_paths
 from daemon.protocol.errors import DubwrightError, ErrorInfo
 from daemon.protocol.events import (
     DAEMON_TOPIC,
@@ -76,6 +78,7 @@ class Link(QObject):
         super().__init__(parent)
         self.state = LinkState.CONNECTING
         self.error: ErrorInfo | None = None
+        self.host: Host | None = None  # the other machine whose daemon this is; None: this machine's
         self._calls: deque[Callable[[Client], None]] = deque()
         self._wake = threading.Event()
         self._is_closing = False
@@ -152,6 +155,7 @@ class Link(QObject):
 
     def _connect(self) -> Client | None:
         try:
+            self.host = chosen_host(find_paths())
             if self._should_start:
                 self._should_start = False
                 Client.connect(start=True, name="app").close()

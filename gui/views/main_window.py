@@ -1,5 +1,6 @@
 """The window: menu, pages, and a bar at the foot with the pages' names and the state of the line."""
 
+import html
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from gui.texts import Key, text
 from gui.theme import GAP, colour
 from gui.views.keys_dialog import KeysDialog
 from gui.views.parts import leave_keys, named
-from gui.views.status_page import STATE_COLOURS, STATE_KEYS
+from gui.views.status_page import STATE_COLOURS, state_text
 
 PAGES: tuple[Key, ...] = ("page.shots", "page.takes", "page.queue", "page.batch", "page.status")
 _MENU_KEYS: dict[Key, QKeySequence.StandardKey | str] = {
@@ -134,7 +135,7 @@ class MainWindow(_QMainWindow):
     def _show_state(self) -> None:
         state = self._link.state
         dot = f'<span style="color:{colour(STATE_COLOURS[state]).name()}">●</span>'
-        self._state.setText(f"{dot}&nbsp; {text(STATE_KEYS[state])}")
+        self._state.setText(f"{dot}&nbsp; {html.escape(state_text(self._link))}")
         self._state.setToolTip("" if self._link.error is None else self._link.error.message)
 
     def _show_work(self) -> None:

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from daemon.pairing.hosts import Host
 from daemon.protocol.daemon_messages import ListModelsReply, ModelInfo
 from gui.models.command import Command, dubwright
 from gui.models.health import can_get, model_text
@@ -22,6 +23,7 @@ class ModelsSection(QWidget):
         super().__init__()
         self.buttons: dict[str, QPushButton] = {}
         self._found: ListModelsReply | None = None
+        self._host: Host | None = None
         self._task = ""
         self.command = Command(self)
         self.command.said.connect(self._say)
@@ -36,17 +38,18 @@ class ModelsSection(QWidget):
         layout.addLayout(self._grid)
         layout.addWidget(self._said)
 
-    def show_models(self, found: ListModelsReply) -> None:
-        """Show which are here."""
-        if found == self._found:
+    def show_models(self, found: ListModelsReply, host: Host | None) -> None:
+        """Show which the daemon has. Those of `host`, another machine, are fetched there, not from here."""
+        if (found, host) == (self._found, self._host):
             return
-        self._found = found
+        self._found, self._host = found, host
         clear(self._grid)
         self.buttons = {}
         for row, model in enumerate(found.models):
             self._add(row, model)
         if not self.command.is_running:
-            self._said.setText(text("model.folder", folder=found.folder))
+            where = text("model.folder", folder=found.folder)
+            self._said.setText(where if host is None else text("model.folder_there", name=host.name))
         leave_keys(self)
         self._show_buttons()
 
@@ -59,7 +62,7 @@ class ModelsSection(QWidget):
         words.setToolTip(model.folder)
         self._grid.addWidget(name, row, 0)
         self._grid.addWidget(words, row, 1)
-        if can_get(model):
+        if self._host is None and can_get(model):
             button = self.buttons[model.task] = QPushButton(text("model.get"))
             button.setAccessibleName(text("model.get_name", task=model.task))
             button.clicked.connect(lambda _=False: self._press(model))

@@ -148,15 +148,15 @@ class StatusPage(QWidget):
         self._show()
 
     def _take_models(self, found: ListModelsReply) -> None:
-        self.models.show_models(found)
+        self.models.show_models(found, self._link.host)
         has_faces = all(model.state != "missing" for model in found.models if model.task == FACES)
         self._welcome.setVisible(self._welcome.isVisibleTo(self) and not has_faces)
 
     def _show(self) -> None:
         link = self._link
-        self._title.setText(text(STATE_KEYS[link.state]))
+        self._title.setText(state_text(link))
         self._title.setStyleSheet(f"color: {colour(STATE_COLOURS[link.state]).name()};")
-        self.start.setVisible(link.state is LinkState.AWAY)
+        self.start.setVisible(link.state is LinkState.AWAY and link.host is None)
         status = self._status if link.is_online else None
         problems = list(status.problems) if status else []
         if link.error is not None:
@@ -202,10 +202,9 @@ class StatusPage(QWidget):
             self._row(self._queue, text(JOB_STATE_KEYS[JobState(state)]), str(count))
         for key, folder in (("status.data", status.data), ("status.logs", status.logs)):
             self._row(self._folders, text(key), folder)
-        free = self._free_bytes
-        is_known = free is not None
-        words = text("status.gigabytes", n=f"{free / 2**30:.0f}") if is_known else text("status.unknown")
-        self._row(self._folders, text("status.free"), words)
+        if self._free_bytes is not None:
+            size = text("status.gigabytes", n=f"{self._free_bytes / 2**30:.0f}")
+            self._row(self._folders, text("status.free"), size)
 
     def _row(self, form: QFormLayout, name: str, value: str) -> None:
         shown = wrapped(value)
@@ -221,9 +220,17 @@ class StatusPage(QWidget):
         QGuiApplication.clipboard().setText("\n\n".join([stamp, *map(describe, found)]))
 
 
+def state_text(link: Link) -> str:
+    """Return how the daemon is, and where if that is another machine."""
+    words = text(STATE_KEYS[link.state])
+    return words if link.host is None else text("link.on", state=words, name=link.host.name)
+
+
 def _read_status(client: Client) -> tuple[StatusReply, int | None]:
-    """Ask on the link's thread, and look at the disk there, too: it may be slow."""
+    """Ask on the link's thread, and look at this machine's disk there, too: it may be slow."""
     status = client.status()
+    if client.host is not None:
+        return status, None
     try:
         return status, shutil.disk_usage(Path(status.data)).free
     except OSError:

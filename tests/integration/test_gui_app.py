@@ -11,14 +11,16 @@ pytest.importorskip("PySide6.QtWidgets", reason="Qt or a library it needs is mis
 
 from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel, QWidget
 
 from daemon.client import Client
 from daemon.demo import SHOT, VOICE
+from daemon.pairing.hosts import VARIABLE
 from daemon.protocol.jobs import Job, JobState, RedubSpec
-from gui.app import TAKES, App
+from gui.app import STATUS, TAKES, App
 from gui.link import LinkState
 from gui.models.mode import Mode
+from tests.machines import paired
 from tests.qt_app import qt_without_complaints, wait_until
 from tests.studio import open_studio
 
@@ -159,6 +161,27 @@ def test_a_stopped_daemon_stays_stopped_and_actions_say_why(app: App, client: Cl
     wait_until(lambda: app.link.is_online and button.isEnabled())
 
 
+def test_the_daemon_of_another_machine_is_named_and_not_started_from_here(
+    qt: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with paired(tmp_path) as pair:
+        monkeypatch.setenv("DUBWRIGHT_HOME", str(pair.here.home))
+        monkeypatch.setenv(VARIABLE, "there")
+        app = open_app(qt)
+        page = app.status_page
+        app.window.show_page(STATUS)
+        wait_until(lambda: "On there" in words_in(page))
+        assert "Ready, on there" in words_in(page)
+        assert "Ready, on there" in words_in(app.window)
+        assert "Free space" not in words_in(page)
+        assert page.models.buttons == {}
+        with pair.there.owner() as owner:
+            owner.shutdown()
+        wait_until(lambda: app.link.state is LinkState.AWAY)
+        assert not page.start.isVisibleTo(page)
+        app.window.close()
+
+
 def test_a_file_that_is_no_clip_gets_a_sentence_and_nothing_is_lost(app: App, tmp_path: Path) -> None:
     drop(app, SHOT)
     wait_until(lambda: app.shots_page.shot is not None)
@@ -182,6 +205,11 @@ def test_a_missing_clip_is_asked_for_and_relinked(app: App, tmp_path: Path) -> N
     assert not app.shots_page.submit.isEnabled()
     app.project.relink(gone, str(SHOT))
     wait_until(lambda: app.shots_page.panel.player.picture("original") is not None)
+
+
+def words_in(widget: QWidget) -> str:
+    """Return what the labels of a widget say."""
+    return "\n".join(label.text() for label in widget.findChildren(QLabel))
 
 
 def state_of(app: App, job: Job) -> JobState | None:
