@@ -59,6 +59,11 @@ def _largest(rgb: np.ndarray) -> np.ndarray:
     return np.maximum(np.maximum(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
 
 
+def _three(values: np.ndarray) -> np.ndarray:
+    """Return (rows, columns, 3) of (rows, columns): NumPy is slow where it would repeat them itself."""
+    return cv2.merge([values, values, values])
+
+
 def match_colour(new: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Move `new` by the smooth field that makes it meet `source` in the ring where the mask fades.
 
@@ -69,11 +74,12 @@ def match_colour(new: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.nd
     ring = np.where((mask > 0.02) & (mask < 0.5), 1.0, 0.0).astype(np.float32)
     if ring.sum() < 16:
         return new
-    usual = np.median((source - new)[ring > 0], axis=0)
-    ring *= _largest(np.abs(source - new - usual)) < _CAST_SPREAD
+    difference = source - new
+    usual = np.median(difference[ring > 0], axis=0)
+    ring *= _largest(cv2.absdiff(difference, (*usual.tolist(), 0.0))) < _CAST_SPREAD
     side = 96
     small_ring = cv2.resize(ring, (side, side), interpolation=cv2.INTER_AREA)
-    difference = cv2.resize((source - new) * ring[..., None], (side, side), interpolation=cv2.INTER_AREA)
+    difference = cv2.resize(difference * _three(ring), (side, side), interpolation=cv2.INTER_AREA)
     field, weight = np.zeros_like(difference), np.zeros((side, side, 1), np.float32)
     for sigma in (2.0, 6.0, 18.0):  # fine near the ring, coarse in the middle
         blurred = cv2.GaussianBlur(small_ring, (0, 0), sigma)[..., None]
@@ -94,7 +100,7 @@ def add_grain(new: np.ndarray, source: np.ndarray, alpha: np.ndarray, *, seed: i
     if missing <= 0:
         return new
     noise = np.random.default_rng(seed).standard_normal(new.shape[:2], dtype=np.float32)
-    return new + (np.sqrt(missing) * noise)[..., None] * np.clip(alpha, 0, 1)[..., None]
+    return new + _three(float(np.sqrt(missing)) * noise * np.clip(alpha, 0, 1))
 
 
 def noise_level(rgb: np.ndarray, where: np.ndarray) -> float:
@@ -103,7 +109,7 @@ def noise_level(rgb: np.ndarray, where: np.ndarray) -> float:
 
     Source: Immerkaer, Fast Noise Variance Estimation, 1996 (his 3x3 mask; the median makes edges harmless).
     """
-    luma = rgb @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    luma = cv2.transform(rgb, np.array([[0.2126, 0.7152, 0.0722]]))
     mask = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
     response = np.abs(cv2.filter2D(luma, -1, mask))[where]
     return float(np.median(response)) / 0.6745 / 6.0
@@ -162,8 +168,7 @@ def overlay_planes(patch: Patch, coding: Coding, width: int, height: int) -> tup
     reach = 2 * _FILL_MARGIN_PX + 1
     near = cv2.dilate((patch.alpha > 0).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     code = np.clip(np.rint(coding.encode(patch.rgb)), 4, 1019)
-    for index in range(3):
-        view = planes[index][rows, columns]
-        view[near] = code[..., index][near].astype(np.uint16)
+    for plane, values in zip(planes[:3], cv2.split(code), strict=True):
+        np.copyto(plane[rows, columns], values, where=near, casting="unsafe")
     planes[3][rows, columns] = np.rint(patch.alpha * 1023).astype(np.uint16)
     return planes

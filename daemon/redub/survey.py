@@ -4,6 +4,7 @@ What is found is written to the job's work folder, so that a job that lost its p
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source
 from daemon.protocol.errors import MediaError
 from daemon.redub.crop import sample_crop
+from daemon.redub.meanwhile import one_ahead
 from daemon.redub.progress import Reporter
 
 TRACKING_SIDE = 640  # px, longest side of the picture the faces are followed in
@@ -110,9 +112,11 @@ def survey(
         return known
     found = _Pass(source, frames, work if keep_patches else None)
     needed = needed or frames
-    for frame, picture in _readable(source, frames, needed, lambda: reporter.frames(found.done)):
-        found.look_at(frame, picture)
-        reporter.frames(found.done)
+    readable = _readable(source, frames, needed, lambda: reporter.frames(found.done))
+    followed = (found.follow(frame, picture) for frame, picture in readable)
+    with ThreadPoolExecutor(1, thread_name_prefix="patches") as pool:
+        for _ in one_ahead(pool, found.keep, followed):
+            reporter.frames(found.done)
     if found.done < len(frames):
         reporter.log(f"{len(frames) - found.done} damaged frames outside the range were left out.")
     result = Survey(frames, found.tracker.tracks(), found.patches)
@@ -156,8 +160,8 @@ class _Pass:
         self._coding: Coding = coding_of(info.pixels, info.colour, info.height)
         self._to_square = info.upright_to_square(TRACKING_SIDE)
 
-    def look_at(self, frame: Frame, picture: np.ndarray) -> None:
-        """Follow the faces into a frame and cut out what is needed of them."""
+    def follow(self, frame: Frame, picture: np.ndarray) -> tuple[Frame, list[tuple[int, np.ndarray]]]:
+        """Follow the faces into a frame; return it with each face's piece and points."""
         seen = self.tracker.update(
             frame.index,
             picture,
@@ -165,6 +169,10 @@ class _Pass:
             detail=lambda: (frame.upright_rgb8(DETAIL_SIDE), self._info.upright_to_square(DETAIL_SIDE)),
         )
         self.done += 1
+        return frame, seen
+
+    def keep(self, frame: Frame, seen: list[tuple[int, np.ndarray]]) -> None:
+        """Cut out what is needed of the faces in a frame."""
         if self._work is not None:
             for piece, points in seen:
                 self._cut(frame, piece, points)
