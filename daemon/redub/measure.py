@@ -92,8 +92,9 @@ class _Observer:
         self._seen.outside_max_difference = max(self._seen.outside_max_difference, int(np.ceil(worst)))
 
     def _block_difference(self, source: Frame, take: Shown, allowed: np.ndarray) -> float:
+        weights = (take.coding if self._coding.is_rgb else self._coding).luma_weights
         luma = [
-            coding.decode_luma(planes)
+            coding.decode_luma(planes, weights)
             for coding, planes in ((self._coding, source.planes), (take.coding, take.planes))
         ]
         size = (max(1, allowed.shape[1] // _BLOCK), max(1, allowed.shape[0] // _BLOCK))
