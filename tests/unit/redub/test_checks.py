@@ -34,6 +34,7 @@ def figures(**changed: Any) -> dict[str, Any]:
         "outside_max_difference": 0,
         "av_offset_ms": 5.0,
         "av_confidence": 0.8,
+        "av_evidence": 3.0,
         "movement": 1.0,
         "seam_delta_e": 0.4,
         "colour_shift_delta_e": 0.2,
@@ -52,8 +53,9 @@ def test_a_late_mouth_has_a_positive_offset(lag: int) -> None:
     found = measure_offset(shown, asked, RATE)
 
     assert found is not None
-    assert found[0] == pytest.approx(40.0 * lag, abs=6)
-    assert found[1] > 0.9
+    assert found.ms == pytest.approx(40.0 * lag, abs=6)
+    assert found.confidence > 0.9
+    assert (found.evidence > 1) == (abs(lag) > 1)
 
 
 def test_frames_without_a_face_do_not_count() -> None:
@@ -84,6 +86,11 @@ def test_each_figure_above_its_limits_is_named(name: str) -> None:
     assert (badge, len(reasons)) == ("look", 1)
     badge, reasons = judge(figures(**{name: limit.fail * 1.01 if is_fatal else 1e6}))
     assert (badge, len(reasons)) == ("fail" if is_fatal else "look", 1)
+
+
+def test_an_offset_that_may_be_chance_wants_a_look() -> None:
+    badge, reasons = judge(figures(av_offset_ms=300.0, av_evidence=0.4))
+    assert (badge, reasons) == ("look", ["the mouth is +300 ms off the voice"])
 
 
 def test_one_code_value_outside_the_matte_fails() -> None:
