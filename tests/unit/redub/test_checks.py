@@ -36,6 +36,7 @@ def figures(**changed: Any) -> dict[str, Any]:
         "av_confidence": 0.8,
         "av_evidence": 3.0,
         "movement": 1.0,
+        "speech_s": 4.0,
         "seam_delta_e": 0.4,
         "colour_shift_delta_e": 0.2,
         "likeness": 0.9,
@@ -88,6 +89,10 @@ def test_each_figure_above_its_limits_is_named(name: str) -> None:
     assert (badge, len(reasons)) == ("fail" if is_fatal else "look", 1)
 
 
+def test_a_voice_without_speech_wants_a_look() -> None:
+    assert judge(figures(speech_s=0.0)) == ("look", ["no speech is heard in the voice here"])
+
+
 def test_an_offset_that_may_be_chance_wants_a_look() -> None:
     badge, reasons = judge(figures(av_offset_ms=300.0, av_evidence=0.4))
     assert (badge, reasons) == ("look", ["the mouth is +300 ms off the voice"])
@@ -110,6 +115,7 @@ def test_an_offset_nobody_is_sure_of_wants_a_look() -> None:
 
 def test_a_frozen_mouth_fails() -> None:
     assert judge(figures(movement=0.1))[0] == "fail"
+    assert judge(figures(movement=0.1, speech_s=0.9))[0] == "look"
 
 
 def test_the_figures_of_a_take_that_follows_its_voice() -> None:
