@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from daemon.media.pixels import PixelFormat
-from daemon.media.tags import RANGE_FULL, ColourTags
+from daemon.media.tags import RANGE_FULL, ColourTags, usual_matrix
 
 _LUMA_WEIGHTS = {  # matrix number -> (Kr, Kb)
     1: (0.2126, 0.0722),
@@ -47,13 +47,19 @@ class Coding:
         matrix, shift = self.to_rgb / self.scale, -self.to_rgb @ (self.offset / self.scale)
         return _transform(code_HWC, matrix, shift)
 
-    def decode_luma(self, planes: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Return the luma of a frame's planes, about 0..1, (H, W) float32; of R'G'B' planes the mean."""
+    @property
+    def luma_weights(self) -> np.ndarray:
+        """What R', G' and B' count in luma, (3,); thirds where the planes are R'G'B'."""
+        return np.full(3, 1 / 3) if self.is_rgb else self.from_rgb[0]
+
+    def decode_luma(self, planes: tuple[np.ndarray, ...], weights: np.ndarray) -> np.ndarray:
+        """Return the luma of a frame's planes, about 0..1, (H, W) float32; of R'G'B' planes by `weights`."""
         if self.is_rgb:
-            return (sum(plane.astype(np.float32) for plane in planes[:3]) / 3 - self.offset[0]) / self.scale[
-                0
-            ]
-        return (planes[0].astype(np.float32) - np.float32(self.offset[0])) / np.float32(self.scale[0])
+            red, green, blue = (weights.astype(np.float32)[index] * planes[index] for index in range(3))
+            luma = red + green + blue
+        else:
+            luma = planes[0].astype(np.float32)
+        return (luma - np.float32(self.offset[0])) / np.float32(self.scale[0])
 
     def encode(self, rgb_HWC: np.ndarray) -> np.ndarray:
         """Return code values, not yet rounded, of R'G'B' (H, W, 3)."""
@@ -75,7 +81,7 @@ def coding_of(pixels: PixelFormat, colour: ColourTags, height: int) -> Coding:
         return Coding(scale, offset, np.eye(3), np.eye(3), peak)
     matrix = colour.matrix
     if matrix not in _LUMA_WEIGHTS:
-        matrix = 1 if height >= 720 else 6
+        matrix = usual_matrix(height)
     kr, kb = _LUMA_WEIGHTS[matrix]
     from_rgb = np.array(
         [

@@ -12,7 +12,7 @@ import numpy as np
 
 from daemon.media.colour import coding_of
 from daemon.media.pixels import PixelFormat
-from daemon.media.tags import RANGE_FULL, RANGE_TV, UNSPECIFIED, ColourTags
+from daemon.media.tags import RANGE_FULL, RANGE_TV, UNSPECIFIED, ColourTags, usual_matrix
 
 Planes = tuple[np.ndarray, ...]
 
@@ -52,7 +52,7 @@ def plan_conversion(
 
 def ycbcr_tags(colour: ColourTags, height: int) -> ColourTags:
     """Return the tags of Y'CbCr made from R'G'B' tagged `colour`: limited range and a definite matrix."""
-    matrix = colour.matrix if colour.matrix not in (0, UNSPECIFIED) else (1 if height >= 720 else 6)
+    matrix = colour.matrix if colour.matrix not in (0, UNSPECIFIED) else usual_matrix(height)
     return ColourTags(colour.primaries, colour.transfer, matrix, RANGE_TV)
 
 

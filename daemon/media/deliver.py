@@ -8,6 +8,7 @@ import queue
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.media.codecs import check_size, coded_format, find_codec, plane_format
@@ -17,7 +18,7 @@ from daemon.media.movie_writer import MovieWriter
 from daemon.media.pixels import PixelFormat
 from daemon.media.source import SourceInfo
 from daemon.media.storage import map_write_errors, part_of
-from daemon.media.tags import as_prores
+from daemon.media.tags import UNSPECIFIED, as_dnxhr, as_prores
 from daemon.media.voice import ConformedVoice
 from daemon.protocol.errors import DubwrightError
 
@@ -133,7 +134,10 @@ def open_writer(
     target = plane_format(coded)
 
     def plan(given: PixelFormat) -> Conversion:
-        return plan_conversion(given, info.colour, target, height=info.height, keeps_range=chosen.keeps_range)
+        colour = info.colour
+        if chosen.encoder == "dnxhd" and given.is_rgb and colour.matrix in (0, UNSPECIFIED):
+            colour = replace(colour, matrix=1)  # the only one that its header can name
+        return plan_conversion(given, colour, target, height=info.height, keeps_range=chosen.keeps_range)
 
     part = part_of(path)
     with map_write_errors(part):
@@ -141,7 +145,10 @@ def open_writer(
             sink = FolderWriter(part, chosen, coded, info=info, first_frame=first_frame, voice=voice)
         else:
             colour = plan(pixels).colour
-            colour = as_prores(colour) if chosen.encoder.startswith("prores") else colour
+            if chosen.encoder.startswith("prores"):
+                colour = as_prores(colour)
+            elif chosen.encoder == "dnxhd":
+                colour = as_dnxhr(colour, info.height)
             sink = MovieWriter(
                 part, chosen, coded, info=info, first_frame=first_frame, colour=colour, voice=voice
             )

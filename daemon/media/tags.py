@@ -37,18 +37,23 @@ def context_colour(stream: VideoStream) -> ColourTags:
     return ColourTags(context.color_primaries, context.color_trc, context.colorspace, context.color_range)
 
 
+def usual_matrix(height: int) -> int:
+    """Return the matrix that untagged pictures of a height are taken for: BT.709 of HD, BT.601 of smaller."""
+    return 1 if height >= 720 else 6
+
+
 def read_colour(frame: VideoFrame, container: ColourTags) -> ColourTags:
     """Return the tags of a decoded frame, filled up from its container; yuvj formats are full range.
 
-    The container's matrix goes first where it names BT.2020: DNxHR's decoder says BT.709 whatever the file
-    is.
+    The container's matrix goes before BT.709 where both agree in other primaries: DNxHR's decoder says BT.709
+    whatever the file is.
     """
     spread = _first(RANGE_UNSPECIFIED, frame.color_range, container.range)
     if frame.format.name.startswith("yuvj"):
         spread = RANGE_FULL
     own_matrix = int(frame.colorspace) if frame.format.is_rgb else int(frame.colorspace) or UNSPECIFIED
     matrix = _first(UNSPECIFIED, own_matrix, container.matrix)
-    if matrix == 1 and container.matrix in (9, 10) and container.primaries == frame.color_primaries:
+    if matrix == 1 != container.matrix != UNSPECIFIED and container.primaries == frame.color_primaries != 1:
         matrix = container.matrix
     if matrix == 0 and not frame.format.is_rgb:
         matrix = UNSPECIFIED
@@ -74,6 +79,20 @@ def as_prores(colour: ColourTags) -> ColourTags:
     transfer = 1 if colour.transfer in (6, 14, 15) else colour.transfer
     matrix = 6 if colour.matrix == 5 else colour.matrix
     return replace(colour, transfer=transfer, matrix=matrix)
+
+
+def as_dnxhr(colour: ColourTags, height: int) -> ColourTags:
+    """Return tags that name what untagged pictures are taken for where that is not BT.709.
+
+    The encoder's own header always says BT.709, and is believed where the container says nothing.
+    """
+    usual = usual_matrix(height)
+    if colour.matrix != UNSPECIFIED or usual == 1:
+        return colour
+    primaries, transfer = (
+        usual if tag == UNSPECIFIED else tag for tag in (colour.primaries, colour.transfer)
+    )
+    return replace(colour, primaries=primaries, transfer=transfer, matrix=usual)
 
 
 def tag_frame(frame: VideoFrame, colour: ColourTags) -> None:

@@ -67,8 +67,10 @@ def _play_pictures(folder: Path) -> Iterator[Shown]:
     for path in sorted(folder.glob("*.exr")):
         try:
             with av.open(path) as container:
-                rgba = next(container.decode(video=0)).to_ndarray(format="gbrapf32le")
+                picture = next(container.decode(video=0))
         except (FFmpegError, StopIteration) as error:
             raise MediaError("source.unreadable", f"The picture {path} cannot be read.") from error
+        rgba = picture.to_ndarray(format="gbrapf32le")
         planes = tuple(np.ascontiguousarray(rgba[..., channel]) for channel in range(4))
-        yield Shown(planes[:3], _FLOAT_RGB, unit, planes[3], is_exact=False)
+        is_overlay = any(part.is_alpha for part in picture.format.components)
+        yield Shown(planes[:3], _FLOAT_RGB, unit, planes[3] if is_overlay else None, is_exact=False)

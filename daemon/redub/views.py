@@ -75,8 +75,9 @@ class Cutter:
         return self._block_change(source, take, outside)
 
     def _block_change(self, source: Frame, take: Shown, outside: np.ndarray) -> float:
+        weights = (take.coding if self._coding.is_rgb else self._coding).luma_weights
         luma = [
-            coding.decode_luma(planes)
+            coding.decode_luma(planes, weights)
             for coding, planes in ((self._coding, source.planes), (take.coding, take.planes))
         ]
         size = (max(1, outside.shape[1] // _BLOCK), max(1, outside.shape[0] // _BLOCK))

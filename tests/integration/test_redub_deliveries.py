@@ -112,6 +112,7 @@ def test_pictures_of_an_overlay_are_clear_outside_and_those_baked_are_the_source
         assert rgba[3][mask[0] == 0].max() == 0
         luma = 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
         assert np.abs(luma - (theirs[0] - 16.0) / 219)[mask[0] == 0].max() < 0.004
+    assert baked.checks["outside_max_difference"] == 0
     assert next(Path(baked.path).glob("*.wav")).stat().st_size > 18 * 1920 * 2
     assert sorted(Path(baked.path).glob("*.exr"))[0].name.split(".")[-2] == "0000008"
 

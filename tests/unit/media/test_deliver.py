@@ -202,6 +202,13 @@ def test_rate_tags_timecode_and_reel_come_back(
         assert take.info.colour == colour
 
 
+@pytest.mark.parametrize(("pixels", "matrix"), [("yuv420p", 6), ("gbrp", 1)])
+def test_dnxhr_names_the_matrix_of_what_is_untagged(pixels: str, matrix: int, tmp_path: Path) -> None:
+    path, _ = write_take(tmp_path / "a.mov", source_info(pixels, colour=ColourTags()), "dnxhr_hqx")
+    with open_source(path) as take:
+        assert take.info.colour.matrix == matrix
+
+
 @pytest.mark.parametrize("codec", ["prores422hq", "dnxhr_hqx", "h264", "ffv1"])
 def test_display_matrix_and_pixel_shape_come_back(
     codec: str, clip: Callable[..., Path], tmp_path: Path

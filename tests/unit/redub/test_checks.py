@@ -34,7 +34,9 @@ def figures(**changed: Any) -> dict[str, Any]:
         "outside_max_difference": 0,
         "av_offset_ms": 5.0,
         "av_confidence": 0.8,
+        "av_evidence": 3.0,
         "movement": 1.0,
+        "speech_s": 4.0,
         "seam_delta_e": 0.4,
         "colour_shift_delta_e": 0.2,
         "likeness": 0.9,
@@ -52,8 +54,9 @@ def test_a_late_mouth_has_a_positive_offset(lag: int) -> None:
     found = measure_offset(shown, asked, RATE)
 
     assert found is not None
-    assert found[0] == pytest.approx(40.0 * lag, abs=6)
-    assert found[1] > 0.9
+    assert found.ms == pytest.approx(40.0 * lag, abs=6)
+    assert found.confidence > 0.9
+    assert (found.evidence > 1) == (abs(lag) > 1)
 
 
 def test_frames_without_a_face_do_not_count() -> None:
@@ -86,6 +89,15 @@ def test_each_figure_above_its_limits_is_named(name: str) -> None:
     assert (badge, len(reasons)) == ("fail" if is_fatal else "look", 1)
 
 
+def test_a_voice_without_speech_wants_a_look() -> None:
+    assert judge(figures(speech_s=0.0)) == ("look", ["no speech is heard in the voice here"])
+
+
+def test_an_offset_that_may_be_chance_wants_a_look() -> None:
+    badge, reasons = judge(figures(av_offset_ms=300.0, av_evidence=0.4))
+    assert (badge, reasons) == ("look", ["the mouth is +300 ms off the voice"])
+
+
 def test_one_code_value_outside_the_matte_fails() -> None:
     assert judge(figures(outside_max_difference=1))[0] == "fail"
 
@@ -103,6 +115,7 @@ def test_an_offset_nobody_is_sure_of_wants_a_look() -> None:
 
 def test_a_frozen_mouth_fails() -> None:
     assert judge(figures(movement=0.1))[0] == "fail"
+    assert judge(figures(movement=0.1, speech_s=0.9))[0] == "look"
 
 
 def test_the_figures_of_a_take_that_follows_its_voice() -> None:
