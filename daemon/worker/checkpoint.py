@@ -55,7 +55,11 @@ class Checkpoints:
             return None
 
     def save(self, index: int, array: np.ndarray) -> None:
-        """Put chunk `index` on disk, where it survives a power cut. Raises OSError when the disk cannot."""
+        """Put chunk `index` on disk, where it survives a power cut.
+
+        Raises OSError when the disk cannot; the part that was written is gone then, which leaves room to say
+        so in the queue beside it.
+        """
         data = np.ascontiguousarray(array)
         if data.dtype.kind not in KINDS:
             raise ValueError(f"cannot keep an array of {data.dtype}; it must hold plain numbers")
@@ -63,11 +67,15 @@ class Checkpoints:
         header = ChunkHeader(self.fingerprint, data.dtype.str, shape, _digest(data, shape))
         path = self._path(index)
         partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            file.write(MAGIC + msgspec.json.encode(header) + b"\n")
-            file.write(data.data)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with partial.open("wb") as file:
+                file.write(MAGIC + msgspec.json.encode(header) + b"\n")
+                file.write(data.data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         partial.replace(path)
         _sync_folder(self.folder)
 

@@ -42,6 +42,7 @@ ROLES = (ENGINE, INSPECT)
 
 STOP_GRACE_S = 0.6  # from asking a job to stop to killing its worker; the promise to people is 1 s
 YIELD_GRACE_S = 5.0  # the same where nobody waits for it; the promise to other programs is 15 s in all
+KEEP_AGAIN_S = 5.0  # until a job's end is written again, where the disk could not
 RENEW_S = 5.0  # between two renewals of a lease
 TICK_S = 1.0
 SLEEP_GAP_S = 10.0  # a tick this late means that the whole machine slept
@@ -239,6 +240,10 @@ class Supervisor:
             self._take_in(child, child.claim, report)
         except StaleAttemptError:
             child.kill("Its job was given to another worker.")
+        except MachineError as error:
+            log.error("What the %s worker says cannot be kept: %s", child.role, error.message)
+            if isinstance(report, Finished | Failed | Stopped):
+                self._loop.call_later(KEEP_AGAIN_S, self._on_report, child, report)
 
     def _take_in(
         self, child: Child, claim: Claim, report: Beat | Logged | Previewed | Finished | Failed | Stopped
@@ -254,9 +259,9 @@ class Supervisor:
                 self._learn(claim, report)
                 self._end_job(child, JobState.DONE, finished=report)
             case Failed(error=error):
-                log.warning("Job %s failed: %s %s\n%s", claim.job_id, error.code, error.message, error.detail)
                 self._store.log(claim.job_id, f"{error.message} {error.hint}".strip())
                 self._end_job(child, JobState.FAILED, error=error)
+                log.warning("Job %s failed: %s %s\n%s", claim.job_id, error.code, error.message, error.detail)
             case Stopped():
                 self._end_job(child, STOPPED_STATE[child.stopping or "pause"])
 

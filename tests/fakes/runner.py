@@ -144,6 +144,16 @@ def full(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
     raise OSError(errno.ENOSPC, "No space left on device", "/takes/a.mov")
 
 
+def full_when_told(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
+    """Fail as a full disk does, once there is a file `go`."""
+    reporter.stage("engine", 10)
+    (work / "begun").touch()
+    while not (work / "go").exists():
+        reporter.frames(1)
+        time.sleep(FRAME_S)
+    return full(spec, work, job_id, reporter)
+
+
 def slip(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
     """Fail with a fault of our own."""
     raise KeyError("mouth")
@@ -165,5 +175,6 @@ def take_at(path: Path, job_id: str, seed: int) -> Take:
 
 
 SCRIPTS = {
-    script.__name__: script for script in (paint, loop, show, deaf, frozen, die, chatter, missing, full, slip)
+    script.__name__: script
+    for script in (paint, loop, show, deaf, frozen, die, chatter, missing, full, full_when_told, slip)
 }

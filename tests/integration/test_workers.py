@@ -69,6 +69,30 @@ def test_job_runs_to_its_take(tmp_path: Path) -> None:
     assert next(tmp_path.glob("*.take")).read_bytes() == undisturbed(0, tmp_path)
 
 
+def test_the_end_of_a_job_is_kept_once_the_queue_can_be_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a disk that is full of the job's own chunks."""
+    monkeypatch.setattr(supervisor_module, "KEEP_AGAIN_S", 0.05)
+
+    async def scene(daemon: FakeDaemon) -> None:
+        job, _ = daemon.store.submit(script("full_when_told", tmp_path))
+        work = daemon.paths.work / job.job_id
+        daemon.supervisor.poke()
+        await daemon.until_progress(job.job_id)
+        daemon.store._db.execute("PRAGMA query_only = ON")
+        (work / "go").touch()
+        while "cannot be kept" not in caplog.text:  # the log is the event
+            await asyncio.sleep(0.01)
+        daemon.store._db.execute("PRAGMA query_only = OFF")
+        await daemon.until_state(job.job_id, JobState.FAILED)
+        error = daemon.store.get(job.job_id).error
+        assert error is not None
+        assert error.code == "disk.full"
+
+    play(scene)
+
+
 def test_worker_stays_warm_for_the_next_job(tmp_path: Path) -> None:
     async def scene(daemon: FakeDaemon) -> None:
         pids = []

@@ -1,5 +1,6 @@
 """Finished chunks: kept exactly, trusted only when whole and made from the same things."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,21 @@ def test_foreign_chunk_is_deleted(tmp_path: Path) -> None:
     Checkpoints(tmp_path, "seed 1").save(0, np.ones(3))
     other = Checkpoints(tmp_path, "seed 2")
     assert other.load(0) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit to set")
+def test_what_the_disk_does_not_hold_leaves_nothing_behind(tmp_path: Path) -> None:
+    import resource
+
+    kept = Checkpoints(tmp_path, "x")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            kept.save(0, np.ones(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
 
 
