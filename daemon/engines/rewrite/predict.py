@@ -165,8 +165,8 @@ def _join_rule(
 
 
 def _not_open(height: np.ndarray) -> np.ndarray:
-    """Return (n,) 1 where the aperture asked for (deviations of unit size) leaves room for lips that meet, 0 where
-    it is open.
+    """Return (n,) 1 where the aperture asked for (deviations of unit size) lets the lips meet, 0 where it is
+    open.
     """
     low, high = _OPEN
     return np.clip((high - height) / (high - low), 0, 1)

@@ -14,9 +14,9 @@ class Prediction:
     """The measures a voice asks for: `values` (n, 5), aperture as a logarithm (`to_log`), of the actor's
     own spread.
 
-    `closed` (n,) is how surely a sound (p, b, m, f, v) shuts the lips; `skill` (5,) the correlation on left-out footage,
-    `context` (n, d) and `lesson_context` (m, d) what is heard around each frame of the voice and of the
-    lesson; `is_learned` False means that the general rule was used alone.
+    `closed` (n,) is how surely a sound (p, b, m, f, v) shuts the lips; `skill` (5,) the correlation on
+    left-out footage, `context` (n, d) and `lesson_context` (m, d) what is heard around each frame of the
+    voice and of the lesson; `is_learned` False means that the general rule was used alone.
     """
 
     values: np.ndarray

@@ -14,7 +14,7 @@ from daemon.engines.rewrite.sound import SAMPLE_RATE, analyse
 
 KINDS = (*VISEMES, "breath", "")  # the last is silence
 BREATH = len(VISEMES)
-LABIALS = "pbmfvβʋɸ"  # lips meet, or the lower one meets the teeth: between them next to nothing is left
+LABIALS = "pbmfvβʋɸ"  # noqa: RUF001 - phonetic letters; the lower lip meets the upper one, or the teeth
 ROWS_A_SECOND = 100
 _HELD = 0.7  # of a labial's length, from its start, that the lips are together; then they are released
 _BREATHS = 0.7  # of the pauses
