@@ -30,13 +30,13 @@ def own_interior(
     places = _hang(old_upper, new_upper, box, stretch)
     shown = sample(picture, places, is_smooth=False)
     inside = _sample_inside(old_inner, places, picture.shape[0])
-    depth = _depth(new_upper, new_lower, box)
+    deep = depth(new_upper, new_lower, box)
     lip = np.percentile(picture[_rows_of(old_inner, picture)], 60, axis=(0, 1)).astype(np.float32)
-    tongue = np.clip((depth - 0.62) / 0.38, 0, 1)[..., None] ** 1.5 * _openness(new_upper, new_lower)
+    tongue = np.clip((deep - 0.62) / 0.38, 0, 1)[..., None] ** 1.5 * _openness(new_upper, new_lower)
     cavity = lip * (
-        _DARK * (1.0 - 0.45 * np.sin(np.pi * depth))[..., None] * (1 - tongue) + _TONGUE * tongue * 0.75
+        _DARK * (1.0 - 0.45 * np.sin(np.pi * deep))[..., None] * (1 - tongue) + _TONGUE * tongue * 0.75
     )
-    shade = (1 - 0.1 * np.clip(depth, 0, 1))[..., None]
+    shade = (1 - 0.1 * np.clip(deep, 0, 1))[..., None]
     return shown * shade * inside[..., None] + cavity * (1 - inside[..., None])
 
 
@@ -64,14 +64,17 @@ def _sample_inside(outline: np.ndarray, places: np.ndarray, size: int) -> np.nda
     return sample(soft, places, is_smooth=False).astype(np.float32) / 255
 
 
-def _depth(upper: np.ndarray, lower: np.ndarray, box: Box) -> np.ndarray:
+def depth(upper: np.ndarray, lower: np.ndarray, box: Box) -> np.ndarray:
     """Return (rows, columns) 0 at the upper lip's edge, 1 at the lower's."""
-    own = pixel_places(box)
-    top, bottom = (
-        np.interp(own[0, :, 0], line[np.argsort(line[:, 0]), 0], line[np.argsort(line[:, 0]), 1])
-        for line in (upper, lower)
-    )
-    return np.clip((own[..., 1] - top) / np.maximum(bottom - top, 1.0), 0, 1).astype(np.float32)
+    top, bottom = lip_line(upper, box), lip_line(lower, box)
+    rows = np.arange(box.y0, box.y1)[:, None]
+    return np.clip((rows - top) / np.maximum(bottom - top, 1.0), 0, 1).astype(np.float32)
+
+
+def lip_line(lip: np.ndarray, box: Box) -> np.ndarray:
+    """Return (columns,) the height of the edge through the (k, 2) points of a lip."""
+    order = np.argsort(lip[:, 0], kind="stable")
+    return np.interp(np.arange(box.x0, box.x1), lip[order, 0], lip[order, 1])
 
 
 def _openness(upper: np.ndarray, lower: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from daemon.engines.rewrite.interior import own_interior
+from daemon.engines.rewrite.interior import depth, lip_line, own_interior
 from daemon.engines.rewrite.shape import INNER, LIP_COUNT, NEAR, OUTER, SKIN
 from daemon.engines.rewrite.warp import Box, box_around, pixel_places, sample, spline
 
@@ -19,7 +19,9 @@ _SOFT = 0.055  # of the mouth's width: the blur of the unit's edge
 _LIGHT = 0.22  # of the mouth's width: the detail that relighting leaves alone
 _GAIN = (0.6, 1.7)
 _BLURS = (0.0, 0.7, 1.2, 2.0, 3.2)  # px, tried to make a sharp unit as soft as a frame blurred by motion
-_MOST_STRETCH = 1.2  # of what lies between the lips; beyond it teeth look long
+_TEETH_STRETCH = 1.05  # of what hangs from the upper lip; what lies below is drawn out the more, up to
+_STEEPEST = 1.5  # times as fast at the upper lip as between the lips on the whole
+_MOST_STRETCH = 1.2  # beyond it the unit's mouth ends above the lower lip, and the rest is filled
 _OVERDRAWN = (
     0.03,
     0.08,
@@ -110,7 +112,8 @@ def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int)
     between = inner[..., None]
     hung = 1.0 if piece.is_own else _overdrawn(piece.controls, new)
     if hung == 0:
-        places = (lips * (1 - between) + parts[2] * between).astype(np.float32)
+        within = _keep_teeth(parts[2], piece.controls, new, box)
+        places = (lips * (1 - between) + within * between).astype(np.float32)
         return sample(piece.picture, places)
     within = own_interior(
         piece.picture,
@@ -122,19 +125,39 @@ def _take(piece: Piece, new: np.ndarray, inner: np.ndarray, box: Box, size: int)
         stretch=1.0 if piece.is_own else _MOST_STRETCH * _scale(piece.controls, new),
     )
     if hung < 1:
-        within = hung * within + (1 - hung) * sample(piece.picture, parts[2])
+        shown = sample(piece.picture, _keep_teeth(parts[2], piece.controls, new, box))
+        within = hung * within + (1 - hung) * shown
     return sample(piece.picture, lips.astype(np.float32)) * (1 - between) + within * between
 
 
+def _keep_teeth(places: np.ndarray, old: np.ndarray, new: np.ndarray, box: Box) -> np.ndarray:
+    """Return the (rows, columns, 2) places between lips with the teeth that hang from the upper lip about as
+    long as the unit shows them; the opening below them takes the rest.
+    """
+    height, own = _openings(old, new)
+    steep = min(height / max(own, 1e-3) / _TEETH_STRETCH, _STEEPEST)
+    if steep <= 1:
+        return places
+    upper, lower = new[_UPPER_INNER], new[_LOWER_INNER]
+    here, down = pixel_places(box) - (box.x0, box.y0), depth(upper, lower, box)
+    here[..., 1] += (steep - 1) * down * (1 - down) * (lip_line(lower, box) - lip_line(upper, box))
+    return sample(places.astype(np.float32), here, is_smooth=False)
+
+
 def _overdrawn(old: np.ndarray, new: np.ndarray) -> float:
-    """Return 0 for a mouth opened about as far as the unit's own, 1 where its teeth would be drawn long."""
-    height, own = (
-        np.linalg.norm(lips[_UPPER_INNER] - lips[_LOWER_INNER][::-1], axis=1).mean() for lips in (new, old)
-    )
-    excess = (height - _MOST_STRETCH * own * _scale(old, new)) / np.linalg.norm(
-        new[OUTER[0]] - new[OUTER[10]]
-    )
+    """Return 0 for a mouth opened about as far as the unit's own, 1 where it would be drawn too long."""
+    height, own = _openings(old, new)
+    excess = (height - _MOST_STRETCH * own) / np.linalg.norm(new[OUTER[0]] - new[OUTER[10]])
     return float(np.clip((excess - _OVERDRAWN[0]) / (_OVERDRAWN[1] - _OVERDRAWN[0]), 0, 1))
+
+
+def _openings(old: np.ndarray, new: np.ndarray) -> tuple[float, float]:
+    """Return how high the mouth is opened, and how high the unit's own would be at the same scale."""
+    height, own = (
+        float(np.linalg.norm(lips[_UPPER_INNER] - lips[_LOWER_INNER][::-1], axis=1).mean())
+        for lips in (new, old)
+    )
+    return height, own * _scale(old, new)
 
 
 def _scale(old: np.ndarray, new: np.ndarray) -> float:

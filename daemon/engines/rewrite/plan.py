@@ -16,7 +16,7 @@ from daemon.engines.rewrite.units import Units
 _FADE_S = 0.05  # either side of a join
 _ANCHOR_S = 0.12  # at both ends of what is changed
 _PAUSE_S = 0.24  # around speech in which the mouth still follows the sound
-_FOLLOW = np.array([0.9, 0.7, 0.7, 0.7, 0.7])  # how far a unit's measures are drawn to those asked for
+_FOLLOW = np.array([1.0, 0.7, 0.7, 0.7, 0.7])  # how far a unit's measures are drawn to those asked for
 _SHUT_APERTURE = 2  # percentile of the actor's apertures that counts as lips together
 _SHUT_STEPS = 2  # lips curve: the modes, straight lines, come near in the first
 _STEADY_S = 0.025

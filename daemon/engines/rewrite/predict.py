@@ -46,7 +46,8 @@ _SMILE_SHARE = 0.5
 _RULE_SHARE = 0.5
 _MIN_SPOKEN = 10  # frames
 _OPEN = (-0.4, 0.4)  # deviations between which an aperture asked for begins to speak against closed lips
-_LIVELY = (0.6, 1.6)  # how much more or less than the lesson's a voice may move the mouth
+_LIVELY = (0.67, 1.5)  # how much more or less than the lesson's a voice may move the mouth
+_RAISED_SHARE = 0.5  # of how much wider than for the lesson any mouth would be open, in what to expect
 
 
 @dataclass(frozen=True)
@@ -142,16 +143,19 @@ def _join_rule(
     """Return the (n, 5) learned measures with the general rule's say in aperture and width.
 
     rules, spoken: of the lesson and of the voice; actor: (m, 5), aperture as a logarithm. Both are brought
-    to unit size in speech, joined, and given the actor's own spread, which averaging and regression take.
+    to unit size in speech, joined, and given the actor's own middle and spread, which averaging and
+    regression take, as far as any mouth would open and move for this voice as for the lesson's.
     """
     out = learned.copy()
     was, now = spoken
     generals = [(from_log(rule.aperture), rule.width) for rule in rules]
+    raised = float(rules[1].aperture[now].mean() - rules[0].aperture[was].mean())
     for column, (before, general) in enumerate(zip(*generals, strict=True)):
         joined = _RULE_SHARE * to_unit(general, now) + (1 - _RULE_SHARE) * to_unit(learned[:, column], now)
         unit, middle = to_unit(joined, now), float(actor[was, column].mean())
-        lively = float(np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY)) ** 0.5
+        lively = float(np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY))
         if column == 0:
+            middle += _RAISED_SHARE * raised
             wanted = usual_spread(float(from_log(actor[was, 0]).std())) * lively
             spread = log_spread(unit[now], middle, wanted)
         else:
@@ -161,8 +165,8 @@ def _join_rule(
 
 
 def _not_open(height: np.ndarray) -> np.ndarray:
-    """Return (n,) 1 where the aperture asked for (deviations of unit size) leaves room for p, b or m, 0 where
-    it is open.
+    """Return (n,) 1 where the aperture asked for (deviations of unit size) lets the lips meet, 0 where it is
+    open.
     """
     low, high = _OPEN
     return np.clip((high - height) / (high - low), 0, 1)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 APERTURE_SHIFT = 0.005  # eye distances; added before the logarithm so that closed lips are finite
-_SURE = (0.05, 0.3)  # certainty of p, b or m from which the lips begin to close, and are closed: a closure
-# that is missing is seen at once, one too many hardly; any moment is a p, b or m with a chance of a tenth
+_SURE = (0.1, 0.3)  # certainty of a closure from which the lips begin to close, and are closed: one that
+# is missing is seen at once, one too many hardly; any moment is one with a chance of a tenth
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,9 @@ class Prediction:
     """The measures a voice asks for: `values` (n, 5), aperture as a logarithm (`to_log`), of the actor's
     own spread.
 
-    `closed` (n,) is how surely p, b or m shuts the lips; `skill` (5,) the correlation on left-out footage,
-    `context` (n, d) and `lesson_context` (m, d) what is heard around each frame of the voice and of the
-    lesson; `is_learned` False means that the general rule was used alone.
+    `closed` (n,) is how surely a sound (p, b, m, f, v) shuts the lips; `skill` (5,) the correlation on
+    left-out footage, `context` (n, d) and `lesson_context` (m, d) what is heard around each frame of the
+    voice and of the lesson; `is_learned` False means that the general rule was used alone.
     """
 
     values: np.ndarray
@@ -45,5 +45,5 @@ def with_log(measures: np.ndarray) -> np.ndarray:
 
 
 def sure_closure(closed: np.ndarray) -> np.ndarray:
-    """Return (n,) how far the lips are brought together for a certainty (n,) of p, b or m."""
+    """Return (n,) how far the lips are brought together for a certainty (n,) of a closure."""
     return np.clip((closed - _SURE[0]) / (_SURE[1] - _SURE[0]), 0, 1)

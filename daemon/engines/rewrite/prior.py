@@ -14,9 +14,7 @@ from daemon.engines.rewrite.sound import Sound
 
 WEIGHTS = Path(__file__).with_name("prior.npz")
 OUTPUTS = ("gap", "width", "tuck", "closed")
-BREATH = -2  # place among the kinds, whose last two are breath and silence
 _CLIP = 4.0
-_BREATH_GAP = 0.3  # by which a breath that is heard opens the mouth further than was taught
 _REACH = (
     33  # rows: how far the network hears to either side; beyond the ends the sound goes on as it is there
 )
@@ -25,8 +23,8 @@ _REACH = (
 @dataclass(frozen=True)
 class Lips:
     """The mouth of a general face, one row each 10 ms: `gap` (t,) 0 shut to 1 wide open, `width` (t,) -1
-    round to 1 spread, `closed` (t,) 0..1 how surely p, b or m shuts the lips, `kinds` (t, d) 0..1 how
-    surely the sound is of each kind (visemes).
+    round to 1 spread, `closed` (t,) 0..1 how surely the lips are together (p, b, m) or next to it (f, v),
+    `kinds` (t, d) 0..1 how surely the sound is of each kind (visemes).
     """
 
     gap: np.ndarray
@@ -51,7 +49,7 @@ def read_lips(sound: Sound) -> Lips:
     odds = np.exp(kinds - kinds.max(axis=1, keepdims=True))
     odds /= odds.sum(axis=1, keepdims=True)
     return Lips(
-        np.clip(shape[:, 0] + _BREATH_GAP * odds[:, BREATH], 0, 1.2),
+        np.clip(shape[:, 0], 0, 1.2),
         np.clip(shape[:, 1], -1.2, 1.2),
         1 / (1 + np.exp(-shape[:, 3])),
         odds,

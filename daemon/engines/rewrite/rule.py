@@ -24,15 +24,16 @@ _DRIFT_S = 0.6
 _WIDE = 0.16  # eye distances of a mouth wide open
 _WIDTH = 0.06  # eye distances between rest and the roundest or most spread mouth
 _SPREAD = 0.032  # eye distances: the usual standard deviation of an aperture in speech
-_OWN_SHARE = 0.75  # of an actor's own, as seen for a few seconds, in what to expect
+_OWN_SHARE = 0.65  # of an actor's own, as seen for a few seconds, in what to expect
 _SMOOTH_ROWS = (3.0, 4.0, 1.0)  # of aperture, width and closure; 10 ms each
-_HELD_ROWS = 5  # lips that meet between two frames are seen to meet
+_HELD_ROWS = 3  # lips that meet between two frames are seen to meet
+_MEET_LATER_S = 0.02  # vowels are shaped before they sound; lips that stop a sound are not so early
 
 
 @dataclass(frozen=True)
 class Rule:
     """What most mouths would do in n frames: `aperture` (n,) a logarithm (`to_log`), `width` (n,) and the
-    certainty (n,) 0..1 that p, b or m has `closed` the lips.
+    certainty (n,) 0..1 that a sound has `closed` the lips.
     """
 
     aperture: np.ndarray
@@ -43,9 +44,10 @@ class Rule:
 def rule_at(lips: Lips, times_s: np.ndarray, lead_s: float = USUAL_LEAD_S) -> Rule:
     """Return the general mouth at times in its sound, `lead_s` ahead of what is heard."""
     closing = maximum_filter1d(lips.closed, _HELD_ROWS, mode="nearest")
+    ahead_s = lead_s, lead_s, lead_s - _MEET_LATER_S
     gap, width, closed = (
-        at_times(gaussian_filter1d(row, rows, mode="nearest"), times_s + lead_s)
-        for row, rows in zip((lips.gap, lips.width, closing), _SMOOTH_ROWS, strict=True)
+        at_times(gaussian_filter1d(row, rows, mode="nearest"), times_s + early_s)
+        for row, rows, early_s in zip((lips.gap, lips.width, closing), _SMOOTH_ROWS, ahead_s, strict=True)
     )
     return Rule(to_log(_WIDE * gap), _WIDTH * width, closed)
 

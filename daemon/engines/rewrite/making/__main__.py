@@ -23,6 +23,7 @@ def main() -> None:
     rng = np.random.default_rng(_SEED)
     learned, unknown = [], []
     for line in say_all(_TEXT_SEED):
+        print(f"\r{len(learned) + len(unknown)} examples, {line.voice:24s}", end="", flush=True)
         if line.voice in HELD_OUT:
             unknown.append(make_example(line.speech, rng))
         else:

@@ -10,7 +10,7 @@ from daemon.engines.rewrite.prior import OUTPUTS
 
 _WIDTH, _BLOCKS = 80, 5
 _CUT = 250  # rows of an example that are seen at once
-_BATCH, _STEPS = 16, 3000
+_BATCH, _STEPS = 16, 5000
 _LEARNING_RATE = 2e-3
 
 
@@ -35,6 +35,7 @@ class Network(nn.Module):
 
 def train(examples: list[Example], seed: int) -> Network:
     """Return a network trained on the examples, the same for the same seed on the same machine."""
+    torch.set_num_threads(1)  # sums in one order, however many cores there are
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = Network(examples[0].heard.shape[1])

@@ -3,9 +3,9 @@
 import numpy as np
 
 from daemon.engines.rewrite.interior import own_interior
-from daemon.engines.rewrite.paint import _overdrawn
+from daemon.engines.rewrite.paint import _keep_teeth, _overdrawn
 from daemon.engines.rewrite.shape import CONTROLS, INNER, NEAR, OUTER
-from daemon.engines.rewrite.warp import Box
+from daemon.engines.rewrite.warp import Box, pixel_places
 
 
 def mouth(opening: float, size: float = 100.0) -> np.ndarray:
@@ -30,6 +30,18 @@ def test_a_mouth_opened_far_beyond_its_unit_is_overdrawn_at_any_size():
     steps = [_overdrawn(mouth(0.2), mouth(0.2 + extra)) for extra in np.linspace(0, 0.4, 30)]
     assert np.diff(steps).min() >= 0
     assert np.diff(steps).max() < 0.3
+
+
+def test_what_hangs_from_the_upper_lip_keeps_its_length_and_the_lips_their_place():
+    old, new, box = mouth(0.3), mouth(0.39), Box(96, 104, 208, 200)
+    places = pixel_places(box)
+    places[..., 1] = 150 + (places[..., 1] - 150) / 1.3
+    kept = _keep_teeth(places, old, new, box)
+    column = kept[:, 150 - box.x0, 1]
+    top, bottom = round(150 - 19.5) - box.y0 + 1, round(150 + 19.5) - box.y0
+    assert np.allclose(np.diff(column)[top : top + 4], 1 / 1.05, atol=0.06)
+    assert np.allclose(column[[top, bottom]], places[[top, bottom], 150 - box.x0, 1], atol=0.5)
+    assert np.allclose(_keep_teeth(places, old, old, box), places)
 
 
 def test_teeth_hang_from_the_upper_lip_and_are_drawn_out_no_further_than_said():

@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from daemon.engines.rewrite.predict import Lesson, predict, predict_aperture
+import daemon.demo
+from daemon.engines.rewrite.predict import Lesson, _join_rule, predict, predict_aperture
 from daemon.engines.rewrite.prediction import from_log, to_log
-from daemon.engines.rewrite.rule import general_rule
+from daemon.engines.rewrite.rule import Rule, general_rule, to_unit
+from daemon.media.segment import FrameRange
+from daemon.media.source import open_source
 
 
 def babble(seconds: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -91,6 +95,39 @@ def test_the_general_rule_opens_for_a_vowel_and_closes_in_silence():
 def test_a_silent_voice_keeps_the_mouth_shut():
     values = general_rule(np.zeros(16000, np.float32), Fraction(24), 24).values
     assert np.allclose(from_log(values[:, 0]), 0)
+
+
+def test_a_mouth_moves_and_opens_more_for_a_voice_that_moves_any_mouth_more():
+    rng = np.random.default_rng(7)
+    said, actor = rng.normal(size=(2, 200)), rng.normal(size=(200, 5)) * 0.5
+    actor[:, 0] += to_log(np.array(0.05))
+    spoken = np.ones(200, bool), np.ones(200, bool)
+
+    def joined(size: float, raised: float) -> np.ndarray:
+        before, now = (
+            Rule(to_log(0.06 + scale * 0.005 * row), row * 0.01, np.zeros(200))
+            for scale, row in ((1.0, said[0]), (size, said[1]))
+        )
+        now = replace(now, aperture=now.aperture + raised)
+        return _join_rule(np.outer(said[1], np.ones(5)), (before, now), actor, spoken)[:, 0]
+
+    spread = [from_log(joined(size, 0.0)).std() for size in (1.0, 1.4)]
+    assert abs(spread[1] / spread[0] - 1.4) < 0.1
+    assert 0.05 < joined(1.0, 0.2).mean() - joined(1.0, 0.0).mean() < 0.2
+
+
+def test_lips_do_not_meet_where_the_actor_is_open():
+    with open_source(Path(daemon.demo.__file__).with_name("shot.mov")) as source:
+        spoken, rate = source.sound(FrameRange(0, source.info.frame_count)), source.info.rate
+        frames = source.info.frame_count
+    plain = general_rule(spoken, rate, frames)
+    measures = np.tile([0.03, 0.5, 1.2, 0.6, 0.75], (frames, 1))
+    measures[:, 0] += 0.12 * plain.closed + 0.002 * np.random.default_rng(1).normal(size=frames)
+    found = predict(Lesson(spoken, np.arange(frames) / float(rate), measures, rate), spoken, rate, frames)
+    is_open = to_unit(found.values[:, 0], np.ones(frames, bool)) > 1
+    assert found.is_learned
+    assert plain.closed[is_open].max() > 0.5
+    assert found.closed[is_open].max() < 0.05
 
 
 def test_logarithm_and_back():

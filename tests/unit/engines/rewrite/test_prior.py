@@ -15,7 +15,7 @@ from daemon.engines.rewrite.making.examples import KINDS, make_example
 from daemon.engines.rewrite.making.mouths import VISEMES
 from daemon.engines.rewrite.making.train import Network
 from daemon.engines.rewrite.making.voices import to_ipa
-from daemon.engines.rewrite.prior import BREATH, WEIGHTS, Lips, network_input, read_lips, run
+from daemon.engines.rewrite.prior import WEIGHTS, Lips, network_input, read_lips, run
 from daemon.engines.rewrite.rule import USUAL_LEAD_S, find_lead, general_rule, rule_at
 from daemon.engines.rewrite.sound import analyse
 from daemon.media.segment import FrameRange
@@ -126,8 +126,16 @@ def test_synthesisers_symbols_are_read(symbol: str, ipa: str):
     assert to_ipa(symbol) == ipa
 
 
-def test_the_breath_is_where_the_prior_looks_for_it():
-    assert KINDS[BREATH] == "breath"
+def test_a_breath_opens_the_mouth_wide(facts: dict, spoken: np.ndarray, lips: Lips):
+    pause, loudness = np.zeros(16000), np.abs(spoken).max()
+    breath = np.diff(np.random.default_rng(0).normal(size=9601)) + np.random.default_rng(1).normal(size=9600)
+    pause[4800:14400] = 0.01 * loudness * breath * np.hanning(9600)
+    found = read_lips(analyse(np.concatenate([spoken, pause, spoken])))
+    drawn = slice(len(spoken) // 160 + 45, len(spoken) // 160 + 75)
+    vowels = rows_of(facts, "aɑæʌ")  # noqa: RUF001
+    assert found.gap[drawn].mean() > 0.9 * lips.gap[vowels].mean()
+    silent = read_lips(analyse(np.concatenate([spoken, 0 * pause, spoken])))
+    assert silent.gap[drawn].mean() < 0.7 * found.gap[drawn].mean()
 
 
 def test_mouths_open_as_wide_as_sounds_ask():
