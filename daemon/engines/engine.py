@@ -7,7 +7,7 @@ Array letters: n frames, S the crop's side in pixels. Crops are R'G'B' float32 i
 (no tone mapping), pixel centres at whole numbers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -82,6 +82,8 @@ class Engine(Protocol):
         """Analyse the shot and return its chunks, which tile `shot.frames` in order."""
         ...
 
-    def render(self, chunk: FrameRange, reporter: Reporter) -> np.ndarray:
-        """Return new crops, (n, S, S, 3) float32; pixels not meant to change equal the source's."""
+    def render(self, chunk: FrameRange, reporter: Reporter) -> Iterable[np.ndarray]:
+        """Return or yield a new crop for each frame of the chunk, (S, S, 3) float32; pixels not meant to
+        change equal the source's.
+        """
         ...

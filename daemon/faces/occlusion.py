@@ -5,19 +5,13 @@ colours that are usual for it over the shot; what falls far outside, in a patch 
 is not the face. What hides the face all the time cannot be told this way: it is usual.
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 from scipy.ndimage import maximum_filter, median_filter
 
 from daemon.faces.landmarks import FACE_OVAL, LIPS_OUTER, RIGID
 
-if TYPE_CHECKING:
-    from daemon.faces.region import Region
-
-SIDE = 96
+SIDE = 96  # px, of the views
 MIN_FRAMES = 12  # fewer show no usual look
 MAX_SAMPLES = 120  # frames from which the usual look is taken
 FAR = 13.0  # CIELAB distance beyond the usual range that starts an occluder
@@ -35,21 +29,17 @@ _CONTROL = np.array(
 )
 
 
-def find_occluders(
-    region: "Region",
-    patch: Callable[[int], np.ndarray | None],
-    patch_matrix: Callable[[int], np.ndarray | None],
-) -> np.ndarray | None:
-    """Return (n, h, h) uint8, 255 where something stands before the face, or None where there is nothing.
+def find_occluders(views: list[tuple[int, np.ndarray]], points: np.ndarray) -> np.ndarray | None:
+    """Return (n, SIDE, SIDE) uint8, 255 where something is before the face, or None where nothing is.
 
-    `patch` and `patch_matrix` are as in `build_region`.
+    `views` are pictures of crops, (SIDE, SIDE, 3) uint8, each with its number among the n; `points`
+    (n, 468, 2) are in units of the crop.
     """
-    views = _usable_views(region, patch, patch_matrix)
     if len(views) < MIN_FRAMES:
         return None
     indices = [index for index, _ in views]
-    shape = _MeanShape(region.points[indices] / region.size)
-    faces = np.stack([shape.warp(view, region.points[index] / region.size) for index, view in views])
+    shape = _MeanShape(points[indices])
+    faces = np.stack([shape.warp(view, points[index]) for index, view in views])
     low, high = _usual_range(faces)
     zone = shape.face_zone() & ~shape.lip_zone()
     found = np.stack([_strange(face, low, high, zone) for face in faces])
@@ -58,26 +48,11 @@ def find_occluders(
     found = np.asarray(maximum_filter(found, size=(3, 1, 1), mode="nearest"))  # things move
     if not found.any():
         return None
-    occluders = np.zeros((len(region.frames), SIDE, SIDE), np.uint8)
+    occluders = np.zeros((len(points), SIDE, SIDE), np.uint8)
     for row, index in enumerate(indices):
         if found[row].any():
-            hidden = shape.unwarp(_feathered(found[row]), region.points[index] / region.size)
-            occluders[index] = hidden
+            occluders[index] = shape.unwarp(_feathered(found[row]), points[index])
     return occluders
-
-
-def _usable_views(
-    region: "Region",
-    patch: Callable[[int], np.ndarray | None],
-    patch_matrix: Callable[[int], np.ndarray | None],
-) -> list[tuple[int, np.ndarray]]:
-    """Return (index, (SIDE, SIDE, 3) view of the crop) of the usable frames that have a patch."""
-    views = []
-    for index in map(int, np.flatnonzero(region.usable)):
-        view, matrix = patch(region.frames.start + index), patch_matrix(region.frames.start + index)
-        if view is not None and matrix is not None:
-            views.append((index, _view_in_crop(view, matrix, region.matrices[index], region.size)))
-    return views
 
 
 class _MeanShape:
@@ -130,22 +105,6 @@ class _MeanShape:
 
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.exp(-((a[:, None] - b[None]) ** 2).sum(axis=-1) / (2 * 0.12**2))
-
-
-def _view_in_crop(
-    view: np.ndarray, view_matrix: np.ndarray, crop_matrix: np.ndarray, size: int
-) -> np.ndarray:
-    """Return the (SIDE, SIDE, 3) picture of the crop, cut from the patch `view`."""
-    factor = max(1, round(size / SIDE))
-    side = SIDE * factor
-    to_crop = np.array(
-        [[size / side, 0, size / side / 2 - 0.5], [0, size / side, size / side / 2 - 0.5], [0, 0, 1]]
-    )
-    stored_to_view = cv2.invertAffineTransform(np.asarray(view_matrix, np.float64))
-    matrix = stored_to_view @ np.vstack([crop_matrix, [0, 0, 1]]) @ to_crop
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    fine = cv2.warpAffine(view, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def _lab(face: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from daemon.faces.lower_face import PLAIN, MaskShape, draw_mask, steady_outline
-from daemon.faces.occlusion import find_occluders
+from daemon.faces.occlusion import SIDE, find_occluders
 from daemon.faces.painted import Painted, draw_painted
 from daemon.faces.pose import (
     crop_matrix,
@@ -110,11 +110,41 @@ def build_region(
     )
     if patch is None or patch_matrix is None:
         return region
-    occluders = find_occluders(region, patch, patch_matrix)
+    occluders = find_occluders(_views(region, patch, patch_matrix), region.points / size)
     if occluders is None:
         return region
     usable = usable & (_hidden_share(region, occluders) < MAX_HIDDEN)
     return replace(region, usable=usable, weight=_fade(usable, fade), occluders=occluders)
+
+
+def _views(
+    region: Region,
+    patch: Callable[[int], np.ndarray | None],
+    patch_matrix: Callable[[int], np.ndarray | None],
+) -> list[tuple[int, np.ndarray]]:
+    """Return (index, (SIDE, SIDE, 3) view of the crop) of the usable frames that have a patch."""
+    views = []
+    for index in map(int, np.flatnonzero(region.usable)):
+        view, matrix = patch(region.frames.start + index), patch_matrix(region.frames.start + index)
+        if view is not None and matrix is not None:
+            views.append((index, _view_in_crop(view, matrix, region.matrices[index], region.size)))
+    return views
+
+
+def _view_in_crop(
+    view: np.ndarray, view_matrix: np.ndarray, crop_matrix: np.ndarray, size: int
+) -> np.ndarray:
+    """Return the (SIDE, SIDE, 3) picture of the crop, cut from the patch `view`."""
+    factor = max(1, round(size / SIDE))
+    side = SIDE * factor
+    to_crop = np.array(
+        [[size / side, 0, size / side / 2 - 0.5], [0, size / side, size / side / 2 - 0.5], [0, 0, 1]]
+    )
+    stored_to_view = cv2.invertAffineTransform(np.asarray(view_matrix, np.float64))
+    matrix = stored_to_view @ np.vstack([crop_matrix, [0, 0, 1]]) @ to_crop
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    fine = cv2.warpAffine(view, matrix, (side, side), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.resize(fine, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
 
 def _hidden_share(region: Region, occluders: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from daemon.media.fields import Field
 from daemon.media.pixels import PixelFormat, pixel_format
@@ -21,13 +22,21 @@ class DeliveryCodec:
     keeps_fields: bool = True  # whether it can say that its pictures are interlaced
     keeps_aspect: bool = True  # whether it can say that its pixels are not square
     threads: int = 4  # the same on every machine, because some encoders' bytes depend on it
+    thread_type: Literal["SLICE", "AUTO"] = "SLICE"  # AUTO: of whole frames, where the encoder lets them
 
 
 CODECS: dict[str, DeliveryCodec] = {
     codec.name: codec
     for codec in (
-        DeliveryCodec("prores4444", "prores_aw", "mov", ".mov", False, {"profile": "4", "vendor": "apl0"}),
-        DeliveryCodec("prores422hq", "prores_aw", "mov", ".mov", False, {"profile": "3", "vendor": "apl0"}),
+        # prores_aw shares out whole frames only; each thread holds two, 66 MB each at 3840 x 2160.
+        DeliveryCodec(
+            "prores4444", "prores_aw", "mov", ".mov", False,
+            {"profile": "4", "vendor": "apl0"}, threads=2, thread_type="AUTO",
+        ),
+        DeliveryCodec(
+            "prores422hq", "prores_aw", "mov", ".mov", False,
+            {"profile": "3", "vendor": "apl0"}, threads=2, thread_type="AUTO",
+        ),
         DeliveryCodec(
             "dnxhr_hqx", "dnxhd", "mov", ".mov", False,
             {"profile": "dnxhr_hqx"}, keeps_fields=False,

@@ -22,7 +22,7 @@ from daemon.media.tags import UNSPECIFIED, as_dnxhr, as_prores
 from daemon.media.voice import ConformedVoice
 from daemon.protocol.errors import DubwrightError
 
-_QUEUED_FRAMES = 3
+_QUEUED_FRAMES, _QUEUED_LARGE_FRAMES = 3, 1
 
 
 class TakeWriter:
@@ -31,12 +31,14 @@ class TakeWriter:
     An error of the encoder or the disk is raised by the next `write` or by `close`.
     """
 
-    def __init__(self, part: Path, sink: MovieWriter | FolderWriter, convert: "_Converter") -> None:
+    def __init__(
+        self, part: Path, sink: MovieWriter | FolderWriter, convert: "_Converter", *, queued: int
+    ) -> None:
         self.part = part  # where the take lies until the caller renames it
         self.frames_written = 0
         self._sink = sink
         self._convert = convert
-        self._waiting: queue.Queue[tuple[Planes, PixelFormat] | None] = queue.Queue(_QUEUED_FRAMES)
+        self._waiting: queue.Queue[tuple[Planes, PixelFormat] | None] = queue.Queue(queued)
         self._error: BaseException | None = None
         self._gives_up = False
         self._thread = threading.Thread(target=self._encode_all, name="encode", daemon=True)
@@ -152,7 +154,8 @@ def open_writer(
             sink = MovieWriter(
                 part, chosen, coded, info=info, first_frame=first_frame, colour=colour, voice=voice
             )
-    return TakeWriter(part, sink, _Converter(plan))
+    queued = _QUEUED_LARGE_FRAMES if info.is_large else _QUEUED_FRAMES
+    return TakeWriter(part, sink, _Converter(plan), queued=queued)
 
 
 def check_picture(codec: str, info: SourceInfo, *, alpha: bool, pixels: PixelFormat | None = None) -> str:

@@ -25,7 +25,8 @@ from daemon.media.tags import context_colour
 from daemon.protocol.errors import MediaError
 
 _MAX_THREADS = 8
-_LARGE_PICTURE = 4_000_000  # pixels; above, every decoder thread costs tens of megabytes
+LARGE_PICTURE = 4_000_000  # pixels; above, every thread of a decoder and every frame that waits costs tens
+# of megabytes
 _MAX_STEPS_BACK = 3
 _REMEMBERED_PACKETS = 256
 
@@ -105,7 +106,7 @@ class Reader:
         """Take the index and make the decoder ready; call once, before the first frame is read."""
         self._index = index
         context = self.stream.codec_context
-        is_large = context.width * context.height > _LARGE_PICTURE
+        is_large = context.width * context.height > LARGE_PICTURE
         context.thread_type = "AUTO"
         context.thread_count = min(_MAX_THREADS // 2 if is_large else _MAX_THREADS, os.cpu_count() or 1)
         if index.reorder_depth > context.reorder_depth:  # else a decoder that has to guess it drops frames

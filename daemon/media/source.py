@@ -20,7 +20,7 @@ from daemon.media.fields import Field, first_field_of
 from daemon.media.index import FrameIndex, build_index, even_rate, uneven_rate
 from daemon.media.pixels import PixelFormat, pixel_format, planar_name, planes_of
 from daemon.media.prefetch import prefetch
-from daemon.media.reader import Reader
+from daemon.media.reader import LARGE_PICTURE, Reader
 from daemon.media.segment import FrameRange
 from daemon.media.sound import SoundInfo, read_mono, sound_info
 from daemon.media.tags import (
@@ -39,7 +39,7 @@ __all__ = ["ColourTags", "Frame", "PixelFormat", "SoundInfo", "Source", "SourceI
 
 T = TypeVar("T")
 
-_QUEUED_FRAMES = 4
+_QUEUED_FRAMES, _QUEUED_LARGE_FRAMES = 4, 1
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ class SourceInfo:
     def frames(self) -> FrameRange:
         """The range of the whole clip."""
         return FrameRange(0, self.frame_count)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether few of its frames should be held at once."""
+        return self.width * self.height > LARGE_PICTURE
 
     def upright_to_stored(self, max_side: int) -> np.ndarray:
         """Return the (2, 3) float64 matrix from pixels of `Frame.upright_rgb8(max_side)` to stored pixels."""
@@ -179,7 +184,8 @@ class Source:
         """
         self._check_range(frames)
         stop = threading.Event()
-        return prefetch(self._decode(frames, make, stop), depth=_QUEUED_FRAMES, stop=stop, still=still)
+        depth = _QUEUED_LARGE_FRAMES if self.info.is_large else _QUEUED_FRAMES
+        return prefetch(self._decode(frames, make, stop), depth=depth, stop=stop, still=still)
 
     def sound(self, frames: FrameRange, sample_rate: int = 16000) -> np.ndarray:
         """Return the clip's own sound under a range as mono float32, silence where there is none.

@@ -76,7 +76,7 @@ def match_colour(new: np.ndarray, source: np.ndarray, mask: np.ndarray) -> np.nd
         return new
     difference = source - new
     usual = np.median(difference[ring > 0], axis=0)
-    ring *= _largest(cv2.absdiff(difference, (*usual.tolist(), 0.0))) < _CAST_SPREAD
+    ring *= _largest(np.abs(difference - usual)) < _CAST_SPREAD
     side = 96
     small_ring = cv2.resize(ring, (side, side), interpolation=cv2.INTER_AREA)
     difference = cv2.resize(difference * _three(ring), (side, side), interpolation=cv2.INTER_AREA)

@@ -61,6 +61,16 @@ def sample_crop(
     return coding.decode(sample_codes(planes, pixels, matrix, size))
 
 
+def to_16_bits(rgb: np.ndarray) -> np.ndarray:
+    """Return R'G'B' of 0..1 as uint16, as crops are kept."""
+    return np.rint(np.clip(rgb, 0, 1) * 65535).astype(np.uint16)
+
+
+def from_16_bits(kept: np.ndarray) -> np.ndarray:
+    """Return a kept crop as float32 in 0..1."""
+    return kept.astype(np.float32) / 65535
+
+
 def sample_plane(plane: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """Return one plane on the crop's grid, (size, size) float32; `matrix` leads to the plane's own samples.
 

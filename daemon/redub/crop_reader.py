@@ -9,10 +9,9 @@ from daemon.faces.region import Region
 from daemon.media.colour import coding_of
 from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source
-from daemon.redub.crop import sample_crop
+from daemon.redub.crop import from_16_bits, sample_crop, to_16_bits
 
 _KEPT_BYTES = 250_000_000  # what a chunk of an engine needs again
-_SCALE = 65535.0
 
 
 class CropReader:
@@ -47,7 +46,7 @@ class CropReader:
             while frame not in self._kept:
                 self._read_on(frame)
             crop = self._kept[frame]
-        return crop.astype(np.float32) / _SCALE
+        return from_16_bits(crop)
 
     def _read_on(self, frame: int) -> None:
         """Keep one more crop: the next one, or `frame` itself where that is behind or far ahead."""
@@ -62,4 +61,4 @@ class CropReader:
     def _cut(self, frame: Frame) -> tuple[int, np.ndarray]:
         matrix = frame.info.squeeze(self.region.matrices[frame.index - self.region.frames.start])
         rgb = sample_crop(frame.planes, frame.pixels, self._coding, matrix, self.region.size)
-        return frame.index, np.rint(np.clip(rgb, 0, 1) * _SCALE).astype(np.uint16)
+        return frame.index, to_16_bits(rgb)

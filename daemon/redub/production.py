@@ -28,7 +28,7 @@ from daemon.provenance.seal import parts_of_seal
 from daemon.provenance.statement import take_statement
 from daemon.redub.checks import judge, summarise
 from daemon.redub.composite import Patch, bake, blend_crop, keep_out, overlay_planes, place_patch
-from daemon.redub.crop import Area
+from daemon.redub.crop import Area, from_16_bits, to_16_bits
 from daemon.redub.crop_reader import CropReader
 from daemon.redub.likeness import Likeness
 from daemon.redub.meanwhile import Arrivals, deliver_while_painting
@@ -135,8 +135,10 @@ def render(
     reporter.stage("engine", len(shot.frames))
     for index, chunk in enumerate(chunks):
         if checkpoints.load(index) is None:
-            crops = np.clip(engine.render(chunk, reporter), 0, 1)
-            checkpoints.save(index, np.rint(crops * 65535).astype(np.uint16))
+            painted = np.empty((len(chunk), *[shot.region.size] * 2, 3), np.uint16)
+            for row, crop in enumerate(engine.render(chunk, reporter)):
+                painted[row] = to_16_bits(crop)
+            checkpoints.save(index, painted)
         arrived(index)
         reporter.frames(chunk.stop - shot.frames.start)
 
@@ -239,7 +241,7 @@ def _blended(
         assert painted is not None, f"chunk {index} was rendered a moment ago"
         for crop, frame in zip(painted, chunk, strict=True):
             yield blend_crop(
-                crop.astype(np.float32) / 65535,
+                from_16_bits(crop),
                 stage.crops.crop(frame),
                 region.mask(frame),
                 frame=frame,

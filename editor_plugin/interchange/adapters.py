@@ -1,17 +1,10 @@
-"""The one door to OpenTimelineIO's readers. They run in a process of their own.
-
-OpenTimelineIO's native part ends the whole process on some damaged files (found by changing bytes at random),
-so `python -m editor_plugin.interchange.adapters [--rate=RATE] FILE...` reads. What it prints, a line a file,
-is sound.
-"""
+"""The one door to OpenTimelineIO's readers; process.py runs them in a process of their own."""
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import re
-import sys
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -137,30 +130,3 @@ def unreadable(path: Path, error: BaseException) -> PluginError:
         "Export it again.",
         detail[:2000],
     )
-
-
-def main(arguments: list[str]) -> int:
-    """Read each file; print it as OTIO, or why not."""
-    from .reader import understand
-
-    said = [one.partition("=")[2] for one in arguments if one.startswith("--rate=")]
-    rate = Fraction(said[0]) if said else None
-    for path in arguments[len(said) :]:
-        answer: dict[str, Any]
-        try:
-            source = load(Path(path), rate)
-            understand(Path(path), source)
-            text = source.to_json_string(indent=-1)
-            otio.schema.Timeline.from_json_string(text)
-            answer = {"timeline": text}
-        except PluginError as error:
-            answer = {"error": [error.code, error.message, error.hint, error.detail]}
-        except Exception as error:  # noqa: BLE001 - as in `load`
-            failed = unreadable(Path(path), error)
-            answer = {"error": [failed.code, failed.message, failed.hint, failed.detail]}
-        print(json.dumps(answer), flush=True)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

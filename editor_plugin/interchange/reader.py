@@ -54,7 +54,7 @@ def read_document(path: Path, rate: Fraction | None = None) -> Document:
     Raises PluginError `timeline.unreadable`, `.unknown`, `.missing`, `.rate`.
     """
     said = [f"--rate={rate}"] if rate else []
-    command = [sys.executable, "-m", "editor_plugin.interchange.adapters", *said, str(path)]
+    command = [sys.executable, "-m", "editor_plugin.interchange.process", *said, str(path)]
     try:
         done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=READ_S)
         answer = json.loads(done.stdout)

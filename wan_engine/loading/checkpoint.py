@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wan_engine.errors import KeyMismatch
-from wan_engine.loading.stored import Weights
+from wan_engine.loading.tensors import Weights
 
 NAMED = 4  # tensors a message names before it says "and so many more"
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from wan_engine.errors import CheckpointError
-from wan_engine.loading.stored import AGAIN, StoredTensor, Weights
+from wan_engine.loading.tensors import AGAIN, StoredTensor, Weights
 
 _SHAPE_FIELD = "comfy.gguf.orig_shape."  # where a converter notes shapes of more than four axes
 

@@ -7,7 +7,7 @@ transformers' UMT5; names only.
 import re
 from collections.abc import Callable, Iterable
 
-from wan_engine.loading.stored import Weights
+from wan_engine.loading.tensors import Weights
 
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "model.")
 Rules = tuple[tuple[str, str], ...]

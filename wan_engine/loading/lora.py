@@ -27,7 +27,8 @@ from wan_engine.errors import LoraError
 from wan_engine.loading.checkpoint import set_parameter
 from wan_engine.loading.key_maps import TRANSFORMER_RULES, apply_rules
 from wan_engine.loading.quantise import QuantLinear
-from wan_engine.loading.stored import StoredTensor, Weights, open_weights
+from wan_engine.loading.stored import open_weights
+from wan_engine.loading.tensors import StoredTensor, Weights
 
 _PREFIXES = ("base_model.model.", "model.diffusion_model.", "diffusion_model.", "transformer.")
 _KOHYA_PREFIXES = ("lora_unet_", "lora_transformer_")

@@ -14,7 +14,8 @@ from wan_engine.loading.key_maps import recognise
 from wan_engine.loading.lora import merged, read_lora
 from wan_engine.loading.quantise import Kind, can_be_dynamic, quantising
 from wan_engine.loading.scaled import unscale
-from wan_engine.loading.stored import Weights, open_weights, read_json, stored
+from wan_engine.loading.stored import open_weights, read_json, stored
+from wan_engine.loading.tensors import Weights
 from wan_engine.specs import SpeechTransformerSpec, TaskSpec, TransformerSpec, VaeName, transformer_spec
 from wan_engine.text.umt5 import UmT5Config, UmT5Encoder
 from wan_engine.transformer.model import Transformer, keeps_float32

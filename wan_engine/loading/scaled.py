@@ -7,7 +7,7 @@ tensor or one for each row, and markers that say so.
 import torch
 from torch import Tensor
 
-from wan_engine.loading.stored import StoredTensor, Weights
+from wan_engine.loading.tensors import StoredTensor, Weights
 
 SCALE_ENDS = (".scale_weight", ".weight_scale")
 MARKERS = ("scaled_fp8", "comfy_quant")

@@ -8,7 +8,6 @@ import json
 import pickle
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wan_engine.errors import CheckpointError, UnsafeFile
-
-AGAIN = "Download the file again; `verify` checks a whole folder."
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """One tensor on disk."""
-
-    file: Path
-    shape: tuple[int, ...]
-    read: Callable[[], Tensor]
-
-
-Weights = dict[str, StoredTensor]
+from wan_engine.loading.gguf_file import open_gguf
+from wan_engine.loading.tensors import AGAIN, StoredTensor, Weights
 
 
 def open_weights(path: Path) -> Weights:
@@ -47,8 +34,6 @@ def open_weights(path: Path) -> Weights:
     if path.suffix in (".pth", ".pt", ".bin"):
         return open_torch(path)
     if path.suffix == ".gguf":
-        from wan_engine.loading.gguf_file import open_gguf  # gguf is optional
-
         return open_gguf(path)
     raise CheckpointError(f"{path.name} is no weight file we know.", hint="Known: .safetensors, .pth, .gguf.")
 

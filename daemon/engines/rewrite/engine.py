@@ -4,6 +4,7 @@ Needs no weights and no GPU. Learns from each source which sound goes with which
 units (choose.py), and paints them (paint.py). After Video Rewrite (Bregler, Covell, Slaney, SIGGRAPH 1997).
 """
 
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 
@@ -79,14 +80,11 @@ class RewriteEngine:
             prediction, units, modes, turns_of(self._heads), shot.speech, amount, rate, shot.seed
         )
 
-    def render(self, chunk: FrameRange, reporter: Reporter) -> np.ndarray:
-        """Return the chunk's crops, (n, S, S, 3) float32."""
-        size = self._shot.region.size
-        out = np.empty((len(chunk), size, size, 3), np.float32)
-        for row, frame in enumerate(chunk):
-            out[row] = self._paint(frame)
+    def render(self, chunk: FrameRange, reporter: Reporter) -> Iterator[np.ndarray]:
+        """Yield the chunk's crops, (S, S, 3) float32, each painted when it is asked for."""
+        for frame in chunk:
+            yield self._paint(frame)
             reporter.frames(frame + 1 - self._shot.frames.start)
-        return out
 
     def _paint(self, frame: int) -> np.ndarray:
         crop = self._shot.crop(frame)

@@ -254,7 +254,7 @@ def test_damaged_files_are_refused_or_read_and_never_crash(tmp_path: Path, suffi
         path.write_bytes(damage(whole, number, chance))
     died, refused, rest = 0, 0, list(paths)
     while rest:  # a process may die of a file; the next goes on after it
-        command = [sys.executable, "-m", "editor_plugin.interchange.adapters", "--rate=24", *map(str, rest)]
+        command = [sys.executable, "-m", "editor_plugin.interchange.process", "--rate=24", *map(str, rest)]
         done = subprocess.run(command, capture_output=True, timeout=500)
         answers = [json.loads(line) for line in done.stdout.splitlines()]
         refused += sum(1 for answer in answers if "error" in answer and answer["error"][1])

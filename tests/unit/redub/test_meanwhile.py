@@ -1,12 +1,13 @@
-"""Delivering while painting: chunks in order, and when one side stops so does the other."""
+"""Two threads at one take: chunks and items in order, and when one side stops so does the other."""
 
 import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from daemon.redub.meanwhile import Arrivals, deliver_while_painting
+from daemon.redub.meanwhile import Arrivals, deliver_while_painting, one_ahead
 from daemon.redub.progress import Cancelled, Reporter, SilentReporter
 
 CHUNKS = 4
@@ -77,3 +78,28 @@ def test_a_delivery_that_fails_ends_the_painting_at_its_next_chunk() -> None:
 
 def test_a_take_that_is_there_already_is_not_waited_for() -> None:
     run(lambda arrived: arrived(0), lambda reporter, arrivals: None)
+
+
+def test_work_on_the_next_item_is_done_while_the_caller_is_at_the_one_before() -> None:
+    begun = [threading.Event() for _ in range(CHUNKS)]
+
+    def work(index: int) -> int:
+        begun[index].set()
+        return index
+
+    with ThreadPoolExecutor(1) as pool:
+        for index in one_ahead(pool, work, ((index,) for index in range(CHUNKS))):
+            assert begun[min(index + 1, CHUNKS - 1)].wait(60)
+
+
+def test_work_that_fails_is_raised_where_its_result_is_wanted() -> None:
+    def work(index: int) -> int:
+        if index == 2:
+            raise BrokenError
+        return index
+
+    with ThreadPoolExecutor(1) as pool:
+        made = one_ahead(pool, work, ((index,) for index in range(CHUNKS)))
+        assert [next(made), next(made)] == [0, 1]
+        with pytest.raises(BrokenError):
+            next(made)

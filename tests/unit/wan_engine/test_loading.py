@@ -24,7 +24,8 @@ from wan_engine.loading.models import (
     load_vae,
     read_weights,
 )
-from wan_engine.loading.stored import StoredTensor, open_weights
+from wan_engine.loading.stored import open_weights
+from wan_engine.loading.tensors import StoredTensor
 from wan_engine.specs import find_task
 from wan_engine.tiny import write_tiny
 

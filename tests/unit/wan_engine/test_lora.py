@@ -13,7 +13,8 @@ from wan_engine.loading.checkpoint import fill
 from wan_engine.loading.lora import attach, detach, merged, read_lora, remerge
 from wan_engine.loading.models import build_transformer
 from wan_engine.loading.quantise import QuantLinear, quantising
-from wan_engine.loading.stored import Weights, stored
+from wan_engine.loading.stored import stored
+from wan_engine.loading.tensors import Weights
 from wan_engine.specs import TransformerSpec
 from wan_engine.transformer.model import Transformer
 
