@@ -52,7 +52,7 @@ def watch(job: JobArgument, as_json: JsonOption = False) -> int:
 
 
 def cancel(job: JobArgument, as_json: JsonOption = False) -> int:
-    """Stop a job for good; `retry` would go on from its last complete chunk."""
+    """Stop a job for good and drop its finished chunks; `pause` keeps them."""
     return _stop(job, Client.cancel, as_json=as_json)
 
 

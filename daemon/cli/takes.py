@@ -18,6 +18,28 @@ from daemon.protocol.jobs import FINAL_STATES, CheckSpec, Take
 TakeArgument = Annotated[str, typer.Argument(metavar="TAKE", help="The take's id, its file or its sidecar.")]
 
 
+MEANINGS = {
+    "frames_expected": "frames that the take should have",
+    "frames_found": "frames that its file has",
+    "outside_max_difference": "largest change outside the matte, in code values",
+    "speech_s": "seconds of speech in the voice",
+    "av_offset_ms": "the mouth after the voice (below 0: before it)",
+    "av_confidence": "how well mouth and voice match there, up to 1",
+    "av_evidence": "how much better than without an offset, in standard errors",
+    "movement": "how far the mouth moves; 1: as the voice asks for",
+    "seam_delta_e": "colour difference on the matte's edge, CIEDE2000",
+    "seam_delta_e_p95": "the same, exceeded in one frame of twenty",
+    "colour_shift_delta_e": "colour difference of the skin inside the matte, CIEDE2000",
+    "likeness": "how foreign the mouth looks; about 1 or less: this actor's own",
+    "chunk_jump": "largest jump between two chunks, in L*",
+    "silence_leak": "how far the mouth moves in silence, in distances between the eyes",
+    "passed_through": "frames that were left as they are, from and up to",
+    "frames_passed_through": "how many these are",
+    "frames_without_face": "frames with speech in which the mouth cannot be used",
+    "speaker_doubt": "how unsure it is who speaks, 0 to 1",
+}
+
+
 class _Sidecar(msgspec.Struct):
     """The part of a sidecar that is read here."""
 
@@ -133,9 +155,10 @@ def print_checks(take: Take) -> None:
     for sentence in [*take.checks.get("reasons", []), *take.notes]:
         print_line(f"  {sentence}")
     figures = {name: value for name, value in take.checks.items() if name not in ("badge", "reasons")}
+    rows = [(name, _shown(value), MEANINGS.get(name, "")) for name, value in figures.items()]
     width = max((len(name) for name in figures), default=0)
-    for name, value in figures.items():
-        print_line(f"  {name.ljust(width)}  {_shown(value)}")
+    for name, value, meaning in rows:
+        print_line(f"  {name.ljust(width)}  {value.ljust(5)}  {meaning}".rstrip())
 
 
 def _shown(value: Any) -> str:

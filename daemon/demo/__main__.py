@@ -11,6 +11,8 @@ from daemon.demo import SHOT, VOICE, read_facts
 from daemon.protocol.errors import DubwrightError
 from daemon.protocol.jobs import Job, RedubSpec
 
+OWN = "  python3 installer exec -- dubwright redub SHOT.mov --in 0 --out 100 --voice LINE.wav"
+
 
 def main() -> int:
     """Run the demo; return 0 only when the take passed its checks."""
@@ -26,6 +28,8 @@ def main() -> int:
     for take in job.takes:
         print_line()
         print_checks(take)
+    if job.takes:
+        say(f"\nPlay the take. With a shot and a voice of your own:\n{OWN}")
     if job.takes and all(take.badge == "pass" for take in job.takes):
         return ExitStatus.OK
     return status_of(job) or ExitStatus.BAD_TAKE

@@ -104,11 +104,12 @@ def format_timecode(count: int, rate: Fraction, *, drop_frame: bool) -> str:
     return f"{hours:02}:{minutes:02}:{seconds:02}{separator}{frames:02}"
 
 
-def resolve_position(position: Position, rate: Fraction, start_timecode: str | None) -> int:
+def resolve_position(position: Position, rate: Fraction, start_timecode: str | None, frame_count: int) -> int:
     """Return the frame, counted from the clip's first, that `position` names.
 
     A string of digits is a frame number. A timecode counts from `start_timecode`, or from 00:00:00:00 where
     the clip has none; on a drop-frame clip it is read as drop-frame whichever separator it is written with.
+    In a clip of `frame_count` frames that goes on past midnight, it may be one of the next day.
     """
     if isinstance(position, int):
         return position
@@ -123,4 +124,12 @@ def resolve_position(position: Position, rate: Fraction, start_timecode: str | N
             "timecode.invalid",
             f"{position} is drop-frame, but the clip's timecode ({start_timecode}) is not.",
         )
-    return parse_timecode(position, rate) - parse_timecode(start_timecode, rate)
+    frame = parse_timecode(position, rate) - parse_timecode(start_timecode, rate)
+    next_day = frame + frames_of_a_day(rate, drop_frame=";" in start_timecode)
+    return next_day if frame < 0 and next_day <= frame_count else frame
+
+
+def frames_of_a_day(rate: Fraction, *, drop_frame: bool) -> int:
+    """Return how many frames lie between 00:00:00:00 and the next one."""
+    last = "23:59:59;" if drop_frame else "23:59:59:"
+    return parse_timecode(f"{last}{nominal_rate(rate) - 1:02}", rate) + 1

@@ -19,6 +19,9 @@ NEEDS_NO_FOLDER = frozenset({JobState.DONE, JobState.CANCELLED})
 UNFINISHED = "unfinished.json"
 """In a work folder: the paths of what the job began to write elsewhere."""
 
+BEGUN = "takes.json"
+"""In a work folder: the sidecar of each take that was begun, and the files that belong to the take."""
+
 DOOMED = ".doomed-"
 """A folder of this name is on its way out; its old name is free at once."""
 
@@ -37,11 +40,12 @@ def doom_folder(folder: Path) -> Path | None:
 
 
 def delete_folder(folder: Path) -> None:
-    """Delete a job's folder, and first what a killed worker left unfinished in the user's.
+    """Delete a job's folder, and first what it left unfinished in the user's: halves of files, and files
+    of takes that never got their sidecar.
 
     What cannot be deleted is left for the next start.
     """
-    for part in _unfinished(folder):
+    for part in [*_unfinished(folder), *_orphans(folder)]:
         if part.is_dir():
             shutil.rmtree(part, ignore_errors=True)
         else:
@@ -51,13 +55,29 @@ def delete_folder(folder: Path) -> None:
 
 
 def _unfinished(folder: Path) -> list[Path]:
-    try:
-        names = json.loads((folder / UNFINISHED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return []
+    names = _read_note(folder / UNFINISHED)
     if not isinstance(names, list):
         return []
     return [Path(name) for name in names if isinstance(name, str) and name.endswith(".part")]
+
+
+def _orphans(folder: Path) -> list[Path]:
+    takes = _read_note(folder / BEGUN)
+    if not isinstance(takes, dict):
+        return []
+    found = []
+    for sidecar, names in takes.items():
+        stem = sidecar.removesuffix(".json")
+        if isinstance(names, list) and stem != sidecar and not Path(sidecar).exists():
+            found += [Path(name) for name in names if isinstance(name, str) and name.startswith(stem)]
+    return found
+
+
+def _read_note(path: Path) -> object:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def doomed_folders(store: JobStore, work: Path) -> list[Path]:

@@ -49,6 +49,7 @@ _INDEPENDENT = 3  # frames from one to the next mouth that does not depend on it
 _FROZEN = 0.35  # of the movement the voice predicts
 _MIN_MOVEMENT_S = 1.5  # of speech, below which a mouth that hardly moves may be that of one held vowel
 _MAX_LAG_S = 0.4
+_USUAL = 98  # percentile of the changes elsewhere, fast consonants among them, above which one is a jump
 _MIN_SKIN = 0.01  # of the crop
 
 
@@ -220,7 +221,7 @@ def _chunk_jump(seen: Observations, starts: list[int]) -> float | None:
     at = [index for index in starts if 0 < index < len(extra)]
     if not at:
         return None
-    usual = np.percentile(np.delete(extra, at), 90) if len(extra) > len(at) + 2 else 0.0
+    usual = np.percentile(np.delete(extra, at), _USUAL) if len(extra) > len(at) + 2 else 0.0
     return round(max(0.0, float(extra[at].max() - max(usual, 0.0))), 3)
 
 

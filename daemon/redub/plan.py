@@ -159,7 +159,7 @@ def ranges_where(flags: np.ndarray, first: int) -> list[list[int]]:
 
 
 def _resolve(position: Position, info: SourceInfo) -> int:
-    return resolve_position(position, info.rate, info.timecode)
+    return resolve_position(position, info.rate, info.timecode, info.frame_count)
 
 
 def _check_boxes(spec: RedubSpec, count: int) -> None:

@@ -24,7 +24,7 @@ from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source
 from daemon.protocol.jobs import Take
 from daemon.provenance.delivery import provenance_of, sign
-from daemon.provenance.seal import parts_of_seal
+from daemon.provenance.seal import manifest_beside, parts_of_seal
 from daemon.provenance.statement import take_statement
 from daemon.redub.checks import judge, summarise
 from daemon.redub.composite import Patch, bake, blend_crop, keep_out, overlay_planes, place_patch
@@ -39,6 +39,7 @@ from daemon.redub.progress import Reporter
 from daemon.redub.take import (
     TakeFiles,
     digest,
+    note_begun,
     note_unfinished,
     plan_files,
     read_take,
@@ -158,6 +159,7 @@ def deliver(
         return  # encoded by an attempt that died before its checks were done
     reporter.stage("deliver", len(plan.delivered))
     is_overlay = plan.spec.deliver == "overlay"
+    note_begun(stage.shot.work, files, manifest_beside(files.media))
     note_unfinished(stage.shot.work, files.media, files.matte, *parts_of_seal(files.media))
     with ExitStack() as undo:
         writer = open_writer(

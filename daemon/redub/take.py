@@ -18,7 +18,7 @@ import msgspec
 from daemon.media.storage import part_of
 from daemon.protocol.errors import MachineError, RequestError
 from daemon.protocol.jobs import RedubSpec, Take
-from daemon.queue.recovery import UNFINISHED
+from daemon.queue.recovery import BEGUN, UNFINISHED
 
 SIDECAR_VERSION = 1
 
@@ -105,11 +105,25 @@ def note_unfinished(work: Path, *finals: Path | None) -> None:
     A process killed in the middle leaves it there; whoever deletes the work folder deletes it first
     (daemon/queue/recovery.py).
     """
-    note = work / UNFINISHED
-    known = json.loads(note.read_text(encoding="utf-8")) if note.exists() else []
+    known = _read_note(work / UNFINISHED) or []
     begun = [str(part_of(final)) for final in finals if final is not None]
+    _write_note(work / UNFINISHED, sorted({*known, *begun}))
+
+
+def note_begun(work: Path, files: TakeFiles, *more: Path) -> None:
+    """Write down likewise which files belong to a take: without its sidecar they go with the work folder."""
+    known = _read_note(work / BEGUN) or {}
+    names = [str(path) for path in (files.media, files.matte, *more) if path is not None]
+    _write_note(work / BEGUN, {**known, str(files.sidecar): names})
+
+
+def _read_note(note: Path) -> Any:
+    return json.loads(note.read_text(encoding="utf-8")) if note.exists() else None
+
+
+def _write_note(note: Path, contents: Any) -> None:
     part = note.with_suffix(".part")
-    part.write_text(json.dumps(sorted({*known, *begun})), encoding="utf-8")
+    part.write_text(json.dumps(contents), encoding="utf-8")
     part.replace(note)
 
 

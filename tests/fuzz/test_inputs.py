@@ -20,7 +20,7 @@ from daemon.paths import find_paths
 from daemon.protocol import codec, messages
 from daemon.protocol.errors import DubwrightError, RequestError
 from daemon.protocol.reading import decode_spec
-from daemon.queue.recovery import UNFINISHED, delete_folder
+from daemon.queue.recovery import BEGUN, UNFINISHED, delete_folder
 from daemon.schedule.report import load_report
 from daemon.schedule.settings import load_schedule
 from daemon.worker.checkpoint import MAGIC, Checkpoints
@@ -252,6 +252,7 @@ def test_a_note_of_unfinished_files_deletes_nothing_else(tmp_path: Path, names: 
     work.mkdir(exist_ok=True)
     with contextlib.suppress(TypeError, ValueError):
         (work / UNFINISHED).write_text(json.dumps([names, str(keep)], default=str))
+        (work / BEGUN).write_text(json.dumps({"x.json": [names, str(keep)]}, default=str))
     with contextlib.suppress(DubwrightError):
         delete_folder(work)
     assert keep.exists()

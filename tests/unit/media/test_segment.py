@@ -79,16 +79,17 @@ def test_timecodes_that_do_not_exist_are_refused(text: str, rate: Fraction) -> N
     ("01:00:02:11", Fraction(25), "01:00:00:00", 61), ("00:00:02:11", Fraction(25), None, 61),
     ("00:01:00;02", NTSC, "00:00:59;29", 1), ("00:01:00:02", NTSC, "00:00:59;29", 1),
     ("01:00:00:00", FILM, "00:59:59:23", 1), ("00:59:59:00", Fraction(25), "01:00:00:00", -25),
+    ("00:00:01:00", Fraction(25), "23:59:58:00", 75), ("00:00:00;00", NTSC, "23:59:59;28", 2),
 ])  # fmt: skip
 def test_positions_count_from_the_clips_first_frame(
     position: int | str, rate: Fraction, start: str | None, frame: int
 ) -> None:
-    assert resolve_position(position, rate, start) == frame
+    assert resolve_position(position, rate, start, 100) == frame
 
 
 def test_drop_frame_positions_need_a_drop_frame_clip() -> None:
     with pytest.raises(RequestError):
-        resolve_position("01:00:00;02", NTSC, "01:00:00:00")
+        resolve_position("01:00:00;02", NTSC, "01:00:00:00", 100)
 
 
 @pytest.mark.parametrize("rate", RATES)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from daemon.protocol.jobs import JobState, RedubSpec
-from daemon.queue.recovery import UNFINISHED, delete_folder, doom_folder, doomed_folders
+from daemon.queue.recovery import BEGUN, UNFINISHED, delete_folder, doom_folder, doomed_folders
 from daemon.queue.store import JobStore
 
 SPEC = RedubSpec(source="a.mov", voice="b.wav", in_=0, out=10)
@@ -57,6 +57,19 @@ def test_what_a_killed_worker_began_elsewhere_goes_with_its_folder(tmp_path: Pat
     delete_folder(folder)
     assert [path.name for path in takes.iterdir()] == ["mine.mov"]
     assert not folder.exists()
+
+
+def test_files_of_a_take_without_its_sidecar_go_too_and_those_of_a_take_stay(tmp_path: Path) -> None:
+    folder, takes = tmp_path / "work" / "job", tmp_path / "takes"
+    folder.mkdir(parents=True)
+    takes.mkdir()
+    for name in ("done.mov", "done.json", "begun.mov", "begun_matte.mov", "mine.mov"):
+        (takes / name).touch()
+    begun = {"done.json": ["done.mov"], "begun.json": ["begun.mov", "begun_matte.mov", "mine.mov"]}
+    note = {str(takes / sidecar): [str(takes / name) for name in names] for sidecar, names in begun.items()}
+    (folder / BEGUN).write_text(json.dumps(note))
+    delete_folder(folder)
+    assert sorted(path.name for path in takes.iterdir()) == ["done.json", "done.mov", "mine.mov"]
 
 
 def test_no_work_folder_is_fine(tmp_path: Path) -> None:
