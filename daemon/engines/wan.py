@@ -140,7 +140,7 @@ class WanEngine:
         """Return the chunk's crops, (n, S, S, 3) float32. Raises MachineError `memory.full`, CropTooLarge."""
         with our_errors():
             made = self._make(self._chunks.index(chunk), reporter)
-        return ((made.frames_CFHW.permute(1, 2, 3, 0) + 1) / 2).contiguous().numpy()
+        return made.frames_CFHW.permute(1, 2, 3, 0).add(1).div_(2).contiguous().numpy()
 
     def _make(self, index: int, reporter: Reporter) -> Made:
         """Make a chunk; where memory runs out, once more with less of the model on the GPU."""

@@ -73,8 +73,9 @@ class Checkpoints:
                 file.write(data.data)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:
+        except OSError as error:
             partial.unlink(missing_ok=True)
+            error.filename = error.filename or os.fspath(self.folder)  # which disk, for whoever reads of it
             raise
         partial.replace(path)
         _sync_folder(self.folder)

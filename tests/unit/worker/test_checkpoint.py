@@ -48,10 +48,11 @@ def test_what_the_disk_does_not_hold_leaves_nothing_behind(tmp_path: Path) -> No
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
     try:
-        with pytest.raises(OSError, match="too large"):
+        with pytest.raises(OSError, match="too large") as caught:
             kept.save(0, np.ones(10_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
