@@ -35,6 +35,7 @@ def test_an_actors_own_lead_is_found_and_a_strange_one_is_not_believed():
     short_s = TIMES_S[:12]
     moved = find_lead(lips, short_s, rule_at(lips, short_s, -0.04).aperture)
     assert -0.04 < moved < USUAL_LEAD_S
+    assert abs(find_lead(lips, TIMES_S, np.zeros(len(TIMES_S))) - USUAL_LEAD_S) < 0.02
 
 
 def test_a_few_seconds_of_an_actor_are_believed_in_part():
