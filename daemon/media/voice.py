@@ -23,9 +23,7 @@ __all__ = ["ConformedVoice", "Voice", "VoiceInfo", "open_voice", "speech_activit
 
 _ANALYSIS_RATE = 16000
 _FADE_S = Fraction(5, 1000)
-_CANCELLED = (
-    1 / 64
-)  # of the loudest channel's power, what the mean of eight keeps of it: less, and they cancel
+_CANCELLED = 1 / 64  # of the loudest channel, what the mean of eight keeps of it: less, and they cancel out
 
 
 @dataclass(frozen=True, eq=False)
