@@ -41,7 +41,8 @@ def align(
 def _print(found: dict[str, Any]) -> None:
     exact_s = found["offset_samples"] / found["sample_rate"]
     print_line(f"--voice-at {found['voice_at']}    confidence {found['confidence']:.0%}")
-    print_line(f"the voice begins at {exact_s:.4f} s of the clip, {found['rest_ms']:+.1f} ms off that frame")
+    rest = f"{found['rest_ms']:+z.1f} ms off that frame"
+    print_line(f"the voice begins at {exact_s:z.4f} s of the clip, {rest}")
     if found["segments"]:
         rows = [[str(s["in"]), str(s["out"]), f"{s['drift_ms']:+d} ms"] for s in found["segments"]]
         print_table(("from", "to", "reading comes"), rows)

@@ -23,6 +23,7 @@ __all__ = ["ConformedVoice", "Voice", "VoiceInfo", "open_voice", "speech_activit
 
 _ANALYSIS_RATE = 16000
 _FADE_S = Fraction(5, 1000)
+_CANCELLED = 1 / 64  # of the loudest channel, what the mean of eight keeps of it: less, and they cancel out
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,15 +149,24 @@ def _scaled(samples: np.ndarray, gain: np.ndarray, touched: np.ndarray) -> np.nd
 
 
 def _mono16k(samples: np.ndarray, sample_rate: int, frames: FrameRange, rate: Fraction) -> np.ndarray:
-    """Return the mean of the channels at 16 kHz, as long as the range to the sample."""
+    """Return the sound at 16 kHz, as long as the range to the sample."""
     count = sample_at(frames.stop, rate, _ANALYSIS_RATE) - sample_at(frames.start, rate, _ANALYSIS_RATE)
     peak = np.float32(2.0 ** (8 * samples.dtype.itemsize - 1)) if samples.dtype.kind == "i" else np.float32(1)
-    mono = samples.mean(axis=1, dtype=np.float32) / peak
+    mono = _heard(samples) / peak
     if sample_rate != _ANALYSIS_RATE:
         mono = soxr.resample(mono, sample_rate, _ANALYSIS_RATE, quality="HQ")
     out = np.zeros(count, np.float32)
     out[: len(mono)] = mono[:count]
     return out
+
+
+def _heard(samples: np.ndarray) -> np.ndarray:
+    """Return the mean of the channels, or the loudest one where they cancel each other out, (n,) float32."""
+    mean = samples.mean(axis=1, dtype=np.float32)
+    powers = np.square(samples, dtype=np.float32).sum(axis=0)
+    if np.square(mean).sum() >= _CANCELLED * powers.max():
+        return mean
+    return samples[:, int(powers.argmax())].astype(np.float32)
 
 
 def _frames_within(frames: FrameRange, rate: Fraction, sample_rate: int, start: int, stop: int) -> FrameRange:

@@ -128,7 +128,8 @@ ERRORS: dict[str, ErrorKind] = {
     # Media.
     "source.missing": ErrorKind(MediaError, "Check the path, or relink the clip."),
     "source.unreadable": ErrorKind(
-        MediaError, "Play the file in a media player; export it again if it is broken."
+        MediaError,
+        "It may have been copied or recorded only in part: play it in a player; copy or export it again.",
     ),
     "source.no_video": ErrorKind(MediaError, "Choose a file with a video stream."),
     "source.no_sound": ErrorKind(MediaError, "Place the voice by hand; there is no guide track to go by."),

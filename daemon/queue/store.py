@@ -341,11 +341,10 @@ class JobStore(NightJournal, TimingJournal, HistoryJournal):
 
 
 def _wrong_state(row: sqlite3.Row, to: JobState) -> RequestError:
-    allowed = ", ".join(sorted(TRANSITIONS[JobState(row["state"])])) or "nothing"
-    return RequestError(
-        "job.wrong_state",
-        f"Job {row['job_id']} is {row['state']} and cannot become {to}; it can become {allowed}.",
-    )
+    allowed = " or ".join(sorted(TRANSITIONS[JobState(row["state"])]))
+    rest = f"it can become {allowed}" if allowed else "that is its end"
+    message = f"Job {row['job_id']} is {row['state']} and cannot become {to}; {rest}."
+    return RequestError("job.wrong_state", message)
 
 
 def _new_id() -> str:

@@ -136,12 +136,12 @@ def resolve_range(spec: RedubSpec | FacesSpec | AlignSpec, info: SourceInfo) -> 
     if len(frames) == 0:
         raise RequestError("range.empty", f"The range {spec.in_} to {spec.out} holds no frame.")
     if frames.clip(info.frames) != frames:
-        last = timecode_at(info, info.frame_count)
+        first, last = (timecode_at(info, frame) for frame in (0, info.frame_count))
         raise RequestError(
             "range.outside",
             f"The range {spec.in_} to {spec.out} is frames {frames.start} to "
             f"{frames.stop}, but {Path(info.path).name} has frames 0 to "
-            f"{info.frame_count} (ends at {last}).",
+            f"{info.frame_count}, {first} to {last}.",
         )
     return frames
 

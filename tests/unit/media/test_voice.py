@@ -209,3 +209,12 @@ def test_speech_without_a_pause_is_speech(media: Path) -> None:
     conformed = voice.conform(FrameRange(0, 200), Fraction(25), 0, "silence")
     activity = speech_activity(conformed.mono16k, Fraction(25), FrameRange(0, 200))
     assert 0.5 < activity.mean() < 1
+
+
+def test_channels_that_cancel_each_other_out_are_heard(save: Save) -> None:
+    one = noise(48000)
+    voice = open_voice(save(np.hstack([one, np.maximum(-one, -32767)]), layout="stereo"))
+    alone = open_voice(save(one, name="mono.wav"))
+    frames = FrameRange(0, 25)
+    heard, expected = (each.conform(frames, Fraction(25), 0, "silence").mono16k for each in (voice, alone))
+    assert np.abs(heard - expected).max() < 0.01
