@@ -72,14 +72,17 @@ FOLLOWS = {"learn": "track"}
 
 
 def cost_name(spec: JobSpec, engine: str = "") -> str:
-    """Return the name under which a job's costs are kept: its engine, with its quality, or its kind.
+    """Return the name under which a job's costs are kept: its engine, with what it is told, or its kind.
 
     `engine` is the one that made the takes, where the spec leaves the choice.
     """
     if not isinstance(spec, RedubSpec):
         return str(spec.__struct_config__.tag)
     engine = engine or spec.engine
-    return f"wan {spec.quality}" if engine == "wan" else engine
+    if engine != "wan":
+        return engine
+    told = [f"{name} {getattr(spec, name)}" for name in ("model", "crop", "steps") if getattr(spec, name)]
+    return ", ".join([f"wan {spec.quality}", *told])
 
 
 def frames_of(spec: JobSpec) -> int | None:

@@ -49,6 +49,7 @@ from daemon.redub.take import (
 from daemon.worker.checkpoint import Checkpoints
 
 _MATTE_DEPTH = 10
+_SILENT = "The voice says nothing under these frames: a shut mouth was asked for."
 _EXACT_CODECS = ("ffv1",)  # what is decoded is what was written
 
 
@@ -312,7 +313,7 @@ def check_and_record(
         quality=plan.spec.quality if engine.name == "wan" else None,
         checks=figures,
         matte=None if files.matte is None else str(files.matte),
-        notes=[*plan.notes, *stage.speaker.notes, *engine.notes],
+        notes=[*plan.notes, *stage.speaker.notes, *([] if shot.speech.any() else [_SILENT]), *engine.notes],
     )
     write_sidecar(
         files,

@@ -1,9 +1,10 @@
 """Do on a GPU all that waits for one, in one command of under eight minutes.
 
-    python -m tests.benchmarks.gpu_all --out FOLDER [--training RUN] [--tiny]
+    python -m tests.benchmarks.gpu_all --out FOLDER [--model FOLDER] [--training RUN] [--tiny]
 
 In order: a whole small re-dub in bfloat16 on the GPU against float32 on the processor; 5 s re-dubbed with
-random weights of the released size, resident and within 24 and 12 GB; the training of the small
+random weights of the released size, resident and within 24 and 12 GB; with a model's FOLDER, what a re-dub of
+it costs beside its forwards, through the product's own pipeline; the training of the small
 speech-to-video model, when a RUN is given of which all but the transformer is there (`tests.training.train`
 on any machine); the engine's own forwards. Each is a process with a limit of its own, and what it prints is
 kept in FOLDER, so a part that fails or takes too long costs the others nothing. `--tiny` goes through all of
@@ -42,6 +43,9 @@ def parts(options: argparse.Namespace) -> list[Part]:
             260,
         ),
     ]
+    if options.model is not None:
+        flags = ["--model", str(options.model), *(["--crop", "64", "--steps", "2"] if options.tiny else [])]
+        found.append(Part("overhead", "tests.benchmarks.redub_overhead", flags, 260))
     if options.training is not None:
         device = "cpu" if options.tiny else "cuda"
         minutes = "0.1" if options.tiny else "1.5"
@@ -79,6 +83,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for what the parts print")
+    parser.add_argument("--model", type=Path, help="folder of the released weights, if they are here")
     parser.add_argument("--training", type=Path, help="a run of tests.training.train to go on with")
     parser.add_argument("--training-flags", nargs=argparse.REMAINDER, default=[], help="the run's own, last")
     parser.add_argument("--tiny", action="store_true", help="tiny networks, on any machine")

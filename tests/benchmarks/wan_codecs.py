@@ -48,6 +48,7 @@ def time_vae(vae: VideoCodec, size: int, latents: int) -> None:
     timed(f"{name} encode", lambda: vae.encode(video))
     timed(f"{name} decode", lambda: vae.decode(latent))
     timed(f"{name} decode, tiles", lambda: vae.decode(latent, tile=size // 2))
+    timed(f"{name} decode, the last latent", lambda: list(vae.decode_chunks(latent, skip=latents - 1)))
 
 
 def time_solvers(steps: int = 40) -> None:

@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import wave
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -295,6 +296,16 @@ def test_a_path_that_is_not_text(studio: Studio, voice: Path, shot: Path, tmp_pa
     assert run.returncode == 2, run.stderr.decode()
     assert b"Traceback" not in run.stderr
     assert json.loads(run.stdout)["error"]["code"] == "job.invalid"
+
+
+def test_a_silent_voice_shuts_the_mouth_and_the_take_says_so(
+    studio: Studio, shot: Path, tmp_path: Path
+) -> None:
+    with wave.open(str(tmp_path / "silent.wav"), "wb") as file:
+        file.setparams((1, 2, 48000, 0, "NONE", ""))
+        file.writeframes(bytes(2 * 48000))
+    (take,) = redub(studio, shot, tmp_path / "silent.wav").document["takes"]
+    assert any("says nothing" in note for note in take["notes"])
 
 
 def test_a_source_that_vanishes_while_it_waits(

@@ -181,14 +181,8 @@ class _RedubJob:
         frames_CFHW = composited_CFHW[:, :count]
         is_last = carried.index == len(self.chunks) - 1
         pending_CFHW = composited_CFHW[:, count : count if is_last else None]
-        older = max(0, self._motion_frames - count)
-        motion_CFHW = torch.cat(
-            [
-                carried.motion_CFHW[:, self._motion_frames - older :],
-                frames_CFHW[:, -self._motion_frames :],
-            ],
-            dim=1,
-        )
+        older_CFHW = carried.motion_CFHW[:, count:]
+        motion_CFHW = torch.cat([older_CFHW, frames_CFHW[:, -self._motion_frames :]], dim=1)
         following = Carried(carried.index + 1, motion_CFHW, pending_CFHW)
         return Made(chunk.start, chunk.stop, frames_CFHW, following)
 

@@ -73,6 +73,7 @@ def test_nothing_is_said_of_a_wan_job_before_one_was_done() -> None:
 def test_qualities_of_the_wan_engine_are_learned_apart() -> None:
     names = {cost_name(spec(engine="wan", quality=quality)) for quality in ("draft", "standard", "final")}
     assert len(names) == 3
+    assert cost_name(spec(engine="wan", steps=4)) != cost_name(spec(engine="wan", steps=40))
     assert cost_name(spec(), "rewrite") == cost_name(spec(engine="rewrite")) == "rewrite"
 
 
