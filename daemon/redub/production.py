@@ -28,13 +28,7 @@ from daemon.redub.plan import Plan, ranges_where
 from daemon.redub.playback import play
 from daemon.redub.progress import Reporter
 from daemon.redub.stage import Stage
-from daemon.redub.take import (
-    TakeFiles,
-    digest,
-    plan_files,
-    read_take,
-    write_sidecar,
-)
+from daemon.redub.take import TakeFiles, digest, plan_files, read_take, write_sidecar
 from daemon.worker.checkpoint import Checkpoints
 
 _EXACT_CODECS = ("ffv1",)  # what is decoded is what was written
