@@ -2,11 +2,12 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from daemon.faces.region import Region
-from daemon.media.colour import coding_of
+from daemon.media.colour import Coding, coding_of
 from daemon.media.segment import FrameRange
 from daemon.media.source import Frame, Source
 from daemon.redub.crop import from_16_bits, sample_crop, to_16_bits
@@ -32,8 +33,8 @@ class CropReader:
         and this one keeps next to nothing.
         """
         self._source, self.region, self._still, self._ahead = source, region, still, ahead
-        info = source.info
-        self._coding = coding_of(info.pixels, info.colour, info.height)
+        coding = coding_of(source.info.pixels, source.info.colour, source.info.height)
+        self._cut = partial(_cut, region, coding)  # no method: its thread must not keep us alive
         self._capacity = max(8, (_KEPT_BYTES if ahead is None else 0) // (6 * region.size**2))
         self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
         self._next = region.frames.start
@@ -58,7 +59,8 @@ class CropReader:
         while len(self._kept) > self._capacity:
             self._kept.popitem(last=False)
 
-    def _cut(self, frame: Frame) -> tuple[int, np.ndarray]:
-        matrix = frame.info.squeeze(self.region.matrices[frame.index - self.region.frames.start])
-        rgb = sample_crop(frame.planes, frame.pixels, self._coding, matrix, self.region.size)
-        return frame.index, to_16_bits(rgb)
+
+def _cut(region: Region, coding: Coding, frame: Frame) -> tuple[int, np.ndarray]:
+    matrix = frame.info.squeeze(region.matrices[frame.index - region.frames.start])
+    rgb = sample_crop(frame.planes, frame.pixels, coding, matrix, region.size)
+    return frame.index, to_16_bits(rgb)

@@ -1,10 +1,7 @@
 """Run a job in the worker: re-dub a range, list the faces in one, check a request, or generate a video."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +9,14 @@ import cv2
 import msgspec
 import numpy as np
 
-from daemon.engines.choose import crop_size_for, make_videos, open_engine
-from daemon.engines.engine import CropTooLarge, Material, Shot
-from daemon.engines.rewrite.rule import expected_mouths
-from daemon.faces.evidence import OwnSound
-from daemon.faces.region import Region, build_region, crop_size
-from daemon.faces.speaker import Speaker, choose_speaker
+from daemon.engines.choose import make_videos, open_engine
+from daemon.engines.engine import CropTooLarge
 from daemon.faces.tracks import FaceTrack
 from daemon.media.segment import FrameRange
-from daemon.media.source import Source, SourceInfo, open_source
-from daemon.media.voice import open_voice, speech_activity
+from daemon.media.source import Source, SourceInfo
+from daemon.media.voice import open_voice
 from daemon.paths import find_paths
-from daemon.protocol.errors import MediaError, RequestError
+from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import (
     AlignSpec,
     CheckSpec,
@@ -36,21 +29,16 @@ from daemon.protocol.jobs import (
     Take,
 )
 from daemon.protocol.reading import spec_from_builtins
-from daemon.redub.crop_reader import CropReader
 from daemon.redub.guide import align_voice
-from daemon.redub.likeness import Likeness, learn_likeness
 from daemon.redub.outline import save_outline
-from daemon.redub.plan import Plan, make_plan, resolve_range, timecode_at
-from daemon.redub.production import Stage, check_file, make_take
+from daemon.redub.plan import make_plan, resolve_range, timecode_at
+from daemon.redub.production import check_file, make_take
 from daemon.redub.progress import Reporter
-from daemon.redub.surroundings import crop_around, surroundings
-from daemon.redub.survey import Survey, material_range, survey
-from daemon.redub.take import find_take, prepare_folder, take_folder_name
+from daemon.redub.stage import open_footage, set_stage, takes_folder
+from daemon.redub.survey import survey
+from daemon.redub.take import find_take, prepare_folder
 
-_LIKENESS_CROPS = 240
 _THUMBNAIL_SIDE = 160  # px
-_MASKS_LOOKED_AT = 24
-_MIN_SEEN = 3  # frames of the range in which the speaker must be seen
 
 
 @dataclass(frozen=True)
@@ -89,7 +77,7 @@ def run_job(spec: JobSpec, *, work: Path, job_id: str, reporter: Reporter) -> Jo
 def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> list[Take]:
     """Make every take of a redub job; with a smaller crop where memory asks for it and the job allows it."""
     open_engine(spec)  # refused now rather than after the tracking
-    prepare_folder(_takes_folder(spec))
+    prepare_folder(takes_folder(spec))
     try:
         with set_stage(spec, work=work, job_id=job_id, reporter=reporter) as stage:
             return [make_take(stage, number) for number in range(1, spec.takes + 1)]
@@ -118,8 +106,8 @@ def probe(spec: RedubSpec, *, reporter: Reporter) -> dict[str, Any]:
     """Check a request against its files and return its plan."""
     reporter.stage("probe", 1)
     engine = open_engine(spec)
-    prepare_folder(_takes_folder(spec))
-    with _open(spec) as source:
+    prepare_folder(takes_folder(spec))
+    with open_footage(spec) as source:
         reporter.picture(source.info.width, source.info.height)
         plan = make_plan(spec, source, open_voice(Path(spec.voice)))
         notes = [*plan.notes, *engine.foretell(len(plan.frames), plan.info.rate)]
@@ -128,7 +116,7 @@ def probe(spec: RedubSpec, *, reporter: Reporter) -> dict[str, Any]:
 
 def list_faces(spec: FacesSpec, *, work: Path, job_id: str, reporter: Reporter) -> dict[str, Any]:
     """Find the people in a range; write a thumbnail and the mask's outline of each to the cache folder."""
-    with _open(spec) as source:
+    with open_footage(spec) as source:
         frames = resolve_range(spec, source.info)
         found = survey(source, frames, work=work, reporter=reporter, keep_patches=False)
         folder = find_paths().cache / "faces" / job_id
@@ -144,7 +132,7 @@ def list_faces(spec: FacesSpec, *, work: Path, job_id: str, reporter: Reporter) 
 def align_sound(spec: AlignSpec, *, reporter: Reporter) -> dict[str, Any]:
     """Find where a voice lies under a range, going by the source's own sound."""
     reporter.stage("probe", 1)
-    with _open(spec) as source:
+    with open_footage(spec) as source:
         return align_voice(spec, source, reporter=reporter)
 
 
@@ -162,137 +150,6 @@ def describe_source(info: SourceInfo) -> dict[str, Any]:
         "reel": info.reel,
         "ends_at": timecode_at(info, info.frame_count),
     }
-
-
-def _takes_folder(spec: RedubSpec) -> Path:
-    return Path(spec.dest) if spec.dest else find_paths().takes / take_folder_name(spec)
-
-
-def _open(spec: RedubSpec | FacesSpec | AlignSpec) -> Source:
-    return open_source(Path(spec.source), _rate(spec.rate))
-
-
-def _rate(text: str | None) -> Fraction | None:
-    try:
-        rate = None if text is None else Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate is not None and not 1 <= rate <= 240:
-        raise RequestError(
-            "job.invalid", f"`rate` is {text!r}; it must be like 25 or 24000/1001, from 1 to 240."
-        )
-    return rate
-
-
-@contextmanager
-def set_stage(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> Iterator[Stage]:
-    """Look at the footage, choose the speaker, plan the region: what all takes share."""
-    work.mkdir(parents=True, exist_ok=True)
-    reporter.stage("probe", 1)
-    with _open(spec) as source:
-        reporter.picture(source.info.width, source.info.height)
-        plan = make_plan(spec, source, open_voice(Path(spec.voice)))
-        yield _set_stage(plan, source, work=work, job_id=job_id, reporter=reporter)
-
-
-def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter: Reporter) -> Stage:
-    info, frames, spec = plan.info, plan.frames, plan.spec
-    footage = material_range(frames, info.frames, info.rate)
-    found = survey(source, footage, work=work, reporter=reporter, keep_patches=True, needed=plan.delivered)
-    sound = source.sound(footage) if info.sound is not None else None
-    speaker = find_speaker(found, plan, sound)
-    track = speaker.track
-
-    def patch(frame: int) -> np.ndarray | None:
-        return found.patch(track, frame)
-
-    def patch_matrix(frame: int) -> np.ndarray | None:
-        return found.patch_matrix(track, frame)
-
-    region = build_region(
-        track,
-        frames,
-        crop_size_for(spec, crop_size(track, frames)),
-        rate=info.rate,
-        editable=plan.editable,
-        patch=patch,
-        patch_matrix=patch_matrix,
-        shape=plan.shape,
-        painted=plan.painted,
-    )
-    _require_face(region.usable & plan.editable, plan)
-    _require_mask(region, plan)
-    reporter.stage("voice", len(frames))
-    speech = speech_activity(plan.voice.mono16k, info.rate, frames)
-    crops = CropReader(source, region, still=lambda: reporter.frames(0))
-    around = surroundings(frames, footage, info.rate, spec.timing)
-    material = Material(footage, track, patch, sound, patch_matrix)
-    shot = Shot(
-        info.rate,
-        frames,
-        region,
-        crop_around(crops, source, track, around, still=lambda: reporter.frames(0)),
-        material,
-        plan.voice.mono16k,
-        speech,
-        region.weight > 0.0,
-        spec.seed,
-        work,
-        around,
-    )
-    return Stage(
-        plan,
-        source,
-        shot,
-        speaker,
-        crops,
-        _learn_likeness(found, track, region),
-        job_id,
-        _takes_folder(spec),
-        reporter,
-    )
-
-
-def find_speaker(found: Survey, plan: Plan, sound: np.ndarray | None) -> Speaker:
-    """Return who is to be re-dubbed. Raises MediaError `face.none`, `face.not_found`."""
-    info = plan.info
-    return choose_speaker(
-        found.tracks,
-        plan.spec.face,
-        wanted=plan.frames,
-        rate=info.rate,
-        upright_to_square=info.upright_to_square(max(info.width, info.height)),
-        boxes=plan.spec.boxes,
-        sound=None if sound is None else OwnSound(sound, found.frames.start, expected_mouths),
-    )
-
-
-def _require_face(usable: np.ndarray, plan: Plan) -> None:
-    if usable.sum() < min(_MIN_SEEN, len(usable)):
-        raise MediaError(
-            "face.none",
-            f"The speaker's mouth is not seen in frames {plan.frames.start} to "
-            f"{plan.frames.stop - 1}, or every frame is to be left alone.",
-        )
-
-
-def _require_mask(region: Region, plan: Plan) -> None:
-    """Refuse a mask that the editor's changes leave nothing of."""
-    if plan.spec.mask is None:
-        return
-    usable = np.flatnonzero(region.usable & plan.editable)
-    looked_at = usable[np.unique(np.linspace(0, len(usable) - 1, _MASKS_LOOKED_AT).astype(int))]
-    if not any(region.mask(plan.frames.start + int(index)).any() for index in looked_at):
-        raise RequestError("job.invalid", "`mask` leaves nothing of the mouth that may change.")
-
-
-def _learn_likeness(found: Survey, track: FaceTrack, region: Region) -> Likeness:
-    seen = [int(frame) for frame in track.frames if found.patch_matrix(track, int(frame)) is not None]
-    step = max(1, len(seen) // _LIKENESS_CROPS)
-    crops = (patch for frame in seen[::step] if (patch := found.patch(track, frame)) is not None)
-    middle = int(np.argmax(region.weight))
-    mask = cv2.resize(region.mask(region.frames.start + middle), (64, 64), interpolation=cv2.INTER_AREA)
-    return learn_likeness(crops, mask)
 
 
 def _describe_face(track: FaceTrack, source: Source, folder: Path) -> dict[str, Any]:

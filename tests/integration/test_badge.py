@@ -13,9 +13,9 @@ from daemon.media.segment import FrameRange
 from daemon.media.source import open_source
 from daemon.protocol.jobs import RedubSpec
 from daemon.redub.composite import overlay_planes, place_patch
-from daemon.redub.pipeline import set_stage
-from daemon.redub.production import Stage, check_file, make_take
+from daemon.redub.production import check_file, make_take
 from daemon.redub.progress import SilentReporter
+from daemon.redub.stage import Stage, set_stage
 
 Planes = tuple[np.ndarray, ...]
 Made = tuple[Stage, Path]

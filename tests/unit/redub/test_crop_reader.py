@@ -1,5 +1,6 @@
 """Crops of a range: what another reader has kept is not decoded again, and is the same as if it were."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,3 +67,14 @@ def test_what_it_has_not_kept_is_read_and_is_the_same(source: Source) -> None:
     empty = CropReader(source, still_region(), still=lambda: None)
     second = CropReader(source, still_region(), still=lambda: None, ahead=empty)
     assert all(np.array_equal(second.crop(frame), crop) for frame, crop in enumerate(crops))
+
+
+def test_a_reader_that_is_let_go_in_the_middle_ends_its_thread(source: Source) -> None:
+    def reading() -> list[str]:
+        return [thread.name for thread in threading.enumerate() if thread.name == "prefetch"]
+
+    reader = CropReader(source, still_region(), still=lambda: None)
+    reader.crop(0)
+    assert reading()
+    del reader
+    assert not reading()
