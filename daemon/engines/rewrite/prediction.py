@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 APERTURE_SHIFT = 0.005  # eye distances; added before the logarithm so that closed lips are finite
-_SURE = (0.1, 0.3)  # certainty of a closure from which the lips begin to close, and are closed: one that
+_SURE = (0.05, 0.3)  # certainty of a closure from which the lips begin to close, and are closed: one that
 # is missing is seen at once, one too many hardly; any moment is one with a chance of a tenth
 
 
