@@ -81,7 +81,7 @@ def coded_format(codec: DeliveryCodec, pixels: PixelFormat, *, alpha: bool) -> s
     """
     match codec.name:
         case "prores4444":
-            return "yuva444p10le" if alpha else "yuv444p10le"
+            return "yuva444p10le" if alpha or pixels.has_alpha else "yuv444p10le"
         case "prores422hq" | "dnxhr_hqx" if not alpha:
             return "yuv422p10le"
         case "h264" if not alpha:
@@ -95,6 +95,12 @@ def coded_format(codec: DeliveryCodec, pixels: PixelFormat, *, alpha: bool) -> s
     delivery = "an overlay" if alpha else "a baked clip"
     raise RequestError("job.invalid", f"{codec.name} cannot hold {delivery}.",
                        hint="Use prores4444 or exr for an overlay, ffv1 for a baked clip.")  # fmt: skip
+
+
+def keeps_alpha(codec: DeliveryCodec, pixels: PixelFormat) -> bool:
+    """Return whether a baked clip of `pixels` has its alpha, if it has one, in `codec`."""
+    coded = plane_format(coded_format(codec, pixels, alpha=False))
+    return coded is None or coded.has_alpha or not pixels.has_alpha
 
 
 def _h264_format(pixels: PixelFormat) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from daemon.faces.lower_face import PLAIN, MaskShape
 from daemon.faces.painted import Painted
 from daemon.faces.pose import FACE_WIDTH
-from daemon.media.codecs import find_codec
+from daemon.media.codecs import find_codec, keeps_alpha
 from daemon.media.deliver import check_picture
 from daemon.media.segment import FrameRange, format_timecode, parse_timecode, resolve_position, sample_at
 from daemon.media.source import Source, SourceInfo
@@ -28,6 +28,10 @@ INTERLACED = (
 SQUEEZED = (
     "The clip's pixels are {aspect} times as wide as high, which the files of this codec cannot say: "
     "set that pixel aspect for the take in your editor, or use another codec."
+)
+OPAQUE = (
+    "The clip has an alpha channel, which this codec cannot hold: the take is opaque. "
+    "prores4444, ffv1 and exr keep it."
 )
 
 
@@ -49,11 +53,13 @@ class Plan:
     @property
     def notes(self) -> list[str]:
         """Return what the editor should know of the clip and of the files made of it, in sentences."""
-        aspect = self.info.sample_aspect
-        is_squeezed = aspect != 1 and not find_codec(self.codec).keeps_aspect
+        aspect, codec = self.info.sample_aspect, find_codec(self.codec)
+        is_squeezed = aspect != 1 and not codec.keeps_aspect
+        is_opaque = self.spec.deliver == "baked" and not keeps_alpha(codec, self.info.pixels)
         return [
             *([INTERLACED] if self.info.first_field else []),
             *([SQUEEZED.format(aspect=aspect)] if is_squeezed else []),
+            *([OPAQUE] if is_opaque else []),
         ]
 
     def delivered_voice(self) -> ConformedVoice:

@@ -18,9 +18,9 @@ from daemon.redub.crop import sample_codes, sample_plane
 
 @dataclass(frozen=True)
 class Shown:
-    """One frame of a take: its planes, and the alpha of an overlay."""
+    """One frame of a take: its planes, and the alpha of an overlay; a baked one's belongs to its planes."""
 
-    planes: tuple[np.ndarray, ...]  # Y Cb Cr or R G B
+    planes: tuple[np.ndarray, ...]  # Y Cb Cr or R G B, and A of a source that has one
     pixels: PixelFormat
     coding: Coding
     alpha: np.ndarray | None
@@ -44,25 +44,27 @@ class Shown:
 _FLOAT_RGB = PixelFormat("gbrp", 8, 0, 0, True, False)
 
 
-def play(media: Path, rate: Fraction, *, exact_pixels: PixelFormat | None) -> Iterator[Shown]:
+def play(
+    media: Path, rate: Fraction, *, is_overlay: bool, exact_pixels: PixelFormat | None
+) -> Iterator[Shown]:
     """Yield the frames of a take in order. `exact_pixels`: the source's format, if the codec keeps code
     values.
 
     Raises MediaError when the take cannot be read.
     """
     if media.is_dir():
-        yield from _play_pictures(media)
+        yield from _play_pictures(media, is_overlay=is_overlay)
         return
     with open_source(media, rate) as take:
         info = take.info
         coding = coding_of(info.pixels, info.colour, info.height)
         for frame in take.frames(info.frames):
-            alpha = frame.planes[3] if info.pixels.has_alpha else None
+            planes, alpha = (frame.planes[:3], frame.planes[3]) if is_overlay else (frame.planes, None)
             is_exact = exact_pixels is not None and info.pixels == exact_pixels
-            yield Shown(frame.planes[:3], info.pixels, coding, alpha, is_exact)
+            yield Shown(planes, info.pixels, coding, alpha, is_exact)
 
 
-def _play_pictures(folder: Path) -> Iterator[Shown]:
+def _play_pictures(folder: Path, *, is_overlay: bool) -> Iterator[Shown]:
     unit = Coding(np.ones(3), np.zeros(3), np.eye(3), np.eye(3), 1)
     for path in sorted(folder.glob("*.exr")):
         try:
@@ -72,5 +74,4 @@ def _play_pictures(folder: Path) -> Iterator[Shown]:
             raise MediaError("source.unreadable", f"The picture {path} cannot be read.") from error
         rgba = picture.to_ndarray(format="gbrapf32le")
         planes = tuple(np.ascontiguousarray(rgba[..., channel]) for channel in range(4))
-        is_overlay = any(part.is_alpha for part in picture.format.components)
         yield Shown(planes[:3], _FLOAT_RGB, unit, planes[3] if is_overlay else None, is_exact=False)

@@ -161,7 +161,9 @@ def check_file(
     plan, shot = stage.plan, stage.shot
     subject = Subject(stage.source, plan.delivered, shot.region, stage.likeness, FaceMesh())
     exact = plan.info.pixels if plan.codec in _EXACT_CODECS else None
-    seen = observe(subject, play(media, plan.info.rate, exact_pixels=exact), tick=tick)
+    is_overlay = plan.spec.deliver == "overlay"
+    shown = play(media, plan.info.rate, is_overlay=is_overlay, exact_pixels=exact)
+    seen = observe(subject, shown, tick=tick)
     predicted = predict_aperture(shot.material, shot.voice, shot.rate, len(shot.frames))
     editable = plan.editable & (shot.region.weight > 0.5)
     figures = summarise(

@@ -117,6 +117,18 @@ def test_pictures_of_an_overlay_are_clear_outside_and_those_baked_are_the_source
     assert sorted(Path(baked.path).glob("*.exr"))[0].name.split(".")[-2] == "0000008"
 
 
+@pytest.mark.parametrize("codec", ["ffv1", "prores4444", "h264"])
+def test_a_baked_take_keeps_the_alpha_of_its_source_or_says_that_it_cannot(
+    studio: Studio, voice: Path, codec: str
+) -> None:
+    shot = make_clip(studio.folder / "keyed.mov", codec="prores_ks", pixels="yuva444p10le")
+    take = studio.take(shot, voice, FIRST, STOP, codec=codec, deliver="baked")
+    assert take.checks["outside_max_difference"] == 0
+    has_alpha = len(read_clip(Path(take.path)).frames[0]) == 4
+    assert has_alpha == (codec != "h264")
+    assert any("alpha" in note for note in take.notes) == (codec == "h264")
+
+
 def test_a_folder_of_pictures_is_found_again_though_the_clips_name_has_dots(
     studio: Studio, shot: Path, voice: Path
 ) -> None:
