@@ -47,7 +47,6 @@ _RULE_SHARE = 0.5
 _MIN_SPOKEN = 10  # frames
 _OPEN = (-0.4, 0.4)  # deviations between which an aperture asked for begins to speak against closed lips
 _LIVELY = (0.67, 1.5)  # how much more or less than the lesson's a voice may move the mouth
-_LIVELY_SHARE = 0.75  # of that (as a logarithm), as far as short footage can tell it
 _RAISED_SHARE = 0.5  # of how much wider than for the lesson any mouth would be open, in what to expect
 
 
@@ -154,7 +153,7 @@ def _join_rule(
     for column, (before, general) in enumerate(zip(*generals, strict=True)):
         joined = _RULE_SHARE * to_unit(general, now) + (1 - _RULE_SHARE) * to_unit(learned[:, column], now)
         unit, middle = to_unit(joined, now), float(actor[was, column].mean())
-        lively = float(np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY)) ** _LIVELY_SHARE
+        lively = float(np.clip(general[now].std() / (before[was].std() + 1e-6), *_LIVELY))
         if column == 0:
             middle += _RAISED_SHARE * raised
             wanted = usual_spread(float(from_log(actor[was, 0]).std())) * lively

@@ -19,8 +19,7 @@ ROWS_A_SECOND = 100
 _HELD = 0.7  # of a labial's length, from its start, that the lips are together; then they are released
 _BREATHS = 0.7  # of the pauses
 _BREATH_DB = (-65.0, -18.0)  # against the speech's peak: many a breath is drawn without a sound
-_BREATH_GAP = (0.6, 1.2)  # the mouth opens as wide as for an open vowel to take in air, or wider
-_HOLD = 4000  # samples at most between a breath and what is said with it; the mouth stays open
+_BREATH_GAP = (0.75, 1.3)  # the mouth opens as wide as for an open vowel to take in air, or wider
 
 
 @dataclass(frozen=True)
@@ -51,11 +50,8 @@ def make_example(speech: Speech, rng: np.random.Generator) -> Example:
 
 @dataclass(frozen=True)
 class _Breath:
-    """Air is drawn from `start_s` to `stop_s`, and kept until `spent_s`, when it is used to speak."""
-
     start_s: float
     stop_s: float
-    spent_s: float
     gap: float
 
 
@@ -81,9 +77,9 @@ def _with_pauses(
 
 
 def _breathe(pause: np.ndarray, start_s: float, rng: np.random.Generator) -> _Breath:
-    """Draw a breath into a pause, towards its end: noise through an open mouth."""
-    stop = len(pause) - int(rng.integers(0, min(_HOLD, len(pause) - 4000)))
-    length = int(min(stop - 800, rng.uniform(0.25, 0.7) * SAMPLE_RATE))
+    """Draw a breath into the end of a pause: noise through an open mouth."""
+    length = int(min(len(pause) - 800, rng.uniform(0.25, 0.7) * SAMPLE_RATE))
+    stop = len(pause) - int(rng.integers(0, 800))
     hertz = np.fft.rfftfreq(length, 1 / SAMPLE_RATE)
     tract = np.full(len(hertz), 0.05)
     for middle in (rng.uniform(500, 900), rng.uniform(1200, 2000), rng.uniform(2300, 4500)):
@@ -92,15 +88,16 @@ def _breathe(pause: np.ndarray, start_s: float, rng: np.random.Generator) -> _Br
     noise *= np.hanning(length) ** rng.uniform(0.2, 1.0)
     level_db = rng.uniform(*_BREATH_DB)
     pause[stop - length : stop] += noise / noise.std() * 10 ** (level_db / 20)
-    begin_s, stop_s, spent_s = (start_s + row / SAMPLE_RATE for row in (stop - length, stop, len(pause)))
-    return _Breath(begin_s, stop_s, spent_s, rng.uniform(*_BREATH_GAP))
+    return _Breath(
+        start_s + (stop - length) / SAMPLE_RATE, start_s + stop / SAMPLE_RATE, rng.uniform(*_BREATH_GAP)
+    )
 
 
 def _open_for(breath: _Breath, shape: np.ndarray, kind: np.ndarray) -> None:
-    """Open the mouth of (t, 4) `shape` for a breath, from a little before it until something is said."""
+    """Open the mouth of (t, 4) `shape` for a breath; it begins to open a little before."""
     times_s = np.arange(len(kind)) / ROWS_A_SECOND
     rise = np.clip((times_s - breath.start_s + 0.1) / 0.2, 0, 1)
-    fall = np.clip((breath.spent_s + 0.08 - times_s) / 0.16, 0, 1)
+    fall = np.clip((breath.stop_s + 0.08 - times_s) / 0.16, 0, 1)
     share = np.minimum(rise, fall) ** 2 * (3 - 2 * np.minimum(rise, fall))
     shape[:, 0] += share * np.maximum(breath.gap - shape[:, 0], 0)
     kind[(times_s >= breath.start_s) & (times_s < breath.stop_s)] = BREATH
