@@ -8,6 +8,7 @@ import pytest
 
 from daemon.client import Client
 from daemon.connection import is_locked
+from daemon.launch import find_daemon
 from daemon.paths import find_paths
 from tests.clips import make_clip, make_voice
 from tests.studio import Studio, open_studio
@@ -20,7 +21,7 @@ def quiet_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give a home whose daemon runs scripted jobs and is stopped at the end, whoever started it."""
     monkeypatch.setenv("DUBWRIGHT_RUNNER", "tests.fakes.runner:run_job")
     yield home
-    if is_locked(find_paths().lock_file):
+    if is_locked(find_paths().lock_file) and find_daemon(find_paths()):
         with Client.connect(start=False, name="test") as last:
             last.shutdown()
 

@@ -20,6 +20,7 @@ from tests.studio import Studio, command, essence_of, open_studio
 pytest.importorskip("torch", reason="the wan engine needs torch (pip install dubwright[engine])")
 
 STEPS = 8  # of `draft`
+CLIPS = 4
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
 
 @pytest.fixture(scope="module")
 def fields(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return a job of two clips: a second and a half of noise."""
+    """Return a job of several clips: three and a half seconds of noise."""
     from wan_engine.specs import find_task
     from wan_engine.tiny import write_tiny
 
@@ -43,7 +44,7 @@ def fields(studio: Studio, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     Image.fromarray(pixels).save(folder / "face.png")
     with wave.open(str(folder / "voice.wav"), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
-        file.writeframes(np.random.default_rng(1).normal(0, 3000, 24_000).astype("<i2").tobytes())
+        file.writeframes(np.random.default_rng(1).normal(0, 3000, 56_000).astype("<i2").tobytes())
     return {
         "kind": "speak", "picture": str(folder / "face.png"), "voice": str(folder / "voice.wav"),
         "model": str(folder / "model"), "dest": str(studio.folder / "takes"), "chunk": 16,
@@ -63,7 +64,7 @@ def take(fields: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_still_speaks_and_the_take_says_that_nobody_measured_it(take: dict[str, Any]) -> None:
     assert Path(take["path"]).name.startswith("face_")
-    assert (take["frames"], take["rate"], take["seed"]) == (24, [16, 1], 5)
+    assert (take["frames"], take["rate"], take["seed"]) == (56, [16, 1], 5)
     assert (take["engine"], take["quality"], take["badge"]) == ("wan", "draft", "look")
     assert "nothing to measure" in take["checks"]["reasons"][0]
     again = command("checks", take["path"], "--again")
@@ -89,7 +90,7 @@ def test_a_stopped_job_goes_on_after_its_last_clip_with_the_same_bytes(
                 break
         studio.client.resume(job.job_id)
     for event in studio.client.watch(job.job_id):
-        if isinstance(event, JobProgressed) and event.progress.total == 2 * STEPS:
+        if isinstance(event, JobProgressed) and event.progress.total == CLIPS * STEPS:
             seen.append(event.progress.done)
     ended = studio.client.job(job.job_id)
     assert ended.state is JobState.DONE, ended.error
