@@ -70,7 +70,8 @@ class MovieWriter:
         context.sample_aspect_ratio = info.sample_aspect
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
         context.colorspace, context.color_range = colour.matrix, colour.range
-        context.thread_count, context.thread_type = codec.threads, codec.thread_type
+        context.thread_count = codec.threads
+        context.thread_type = "SLICE" if info.is_large else codec.thread_type  # a thread of frames holds two
         context.flags |= Flags.bitexact
         context.options = options
         if first_field is not None:

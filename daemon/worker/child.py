@@ -37,6 +37,9 @@ ONE_BLAS_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """Our matrices are small: its threads only wait for each other (on a busy machine an engine stage took 23 s
 instead of 3), and their number would change last bits of results."""
 
+FEW_HEAPS = {"MALLOC_ARENA_MAX": "2"}
+"""Of glibc: with a heap for each thread a worker keeps more of what its threads have freed."""
+
 
 class Child:
     """A worker process of ours.
@@ -184,7 +187,7 @@ def _spawn(log: Path) -> "subprocess.Popen[bytes]":
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=os.environ | {"PYTHONPATH": search} | ONE_BLAS_THREAD,
+            env=os.environ | {"PYTHONPATH": search} | ONE_BLAS_THREAD | FEW_HEAPS,
             start_new_session=True,  # Ctrl-C is for the server alone; Windows has `detached` for that
             creationflags=detached,
         )
