@@ -49,6 +49,11 @@ class CropReader:
             crop = self._kept[frame]
         return from_16_bits(crop)
 
+    def forget(self) -> None:
+        """Let go of all crops and of the running decode; one that is asked for later is read again."""
+        self._kept.clear()
+        self._crops = None
+
     def _read_on(self, frame: int) -> None:
         """Keep one more crop: the next one, or `frame` itself where that is behind or far ahead."""
         stop = self.region.frames.stop

@@ -54,6 +54,8 @@ def make_take(stage: Stage, number: int) -> Take:
     engine = open_engine(plan.spec)
     checkpoints = Checkpoints(shot.work / f"take{number:02}", fingerprint(plan, engine, shot))
     chunks = paint_and_deliver(stage, engine, shot, checkpoints, files)
+    if number == plan.spec.takes:
+        stage.crops.forget()  # a quarter of a gigabyte, which the measuring has better use for
     take = check_and_record(stage, engine, chunks, files, number=number, seed=seed)
     checkpoints.clear()
     return take

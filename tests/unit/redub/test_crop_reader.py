@@ -69,6 +69,16 @@ def test_what_it_has_not_kept_is_read_and_is_the_same(source: Source) -> None:
     assert all(np.array_equal(second.crop(frame), crop) for frame, crop in enumerate(crops))
 
 
+def test_crops_that_were_forgotten_are_read_again_and_are_the_same(
+    source: Source, decoded: list[int]
+) -> None:
+    reader = CropReader(source, still_region(), still=lambda: None)
+    crops = [reader.crop(frame) for frame in range(COUNT)]
+    reader.forget()
+    assert all(np.array_equal(reader.crop(frame), crop) for frame, crop in enumerate(crops))
+    assert decoded == 2 * list(range(COUNT))
+
+
 def test_a_reader_that_is_let_go_in_the_middle_ends_its_thread(source: Source) -> None:
     def reading() -> list[str]:
         return [thread.name for thread in threading.enumerate() if thread.name == "prefetch"]
