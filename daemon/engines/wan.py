@@ -136,11 +136,11 @@ class WanEngine:
         self._kept = Checkpoints(shot.work / f"carried{shot.seed}", self._fingerprint())
         return self._chunks
 
-    def render(self, chunk: FrameRange, reporter: Reporter) -> np.ndarray:
-        """Return the chunk's crops, (n, S, S, 3) float32. Raises MachineError `memory.full`, CropTooLarge."""
+    def render(self, chunk: FrameRange, reporter: Reporter) -> Iterator[np.ndarray]:
+        """Return the chunk's crops, (S, S, 3) float32. Raises MachineError `memory.full`, CropTooLarge."""
         with our_errors():
             made = self._make(self._chunks.index(chunk), reporter)
-        return made.frames_CFHW.permute(1, 2, 3, 0).add(1).div_(2).contiguous().numpy()
+        return (frame_CHW.permute(1, 2, 0).add(1).div_(2).numpy() for frame_CHW in made.frames_CFHW.unbind(1))
 
     def _make(self, index: int, reporter: Reporter) -> Made:
         """Make a chunk; where memory runs out, once more with less of the model on the GPU."""

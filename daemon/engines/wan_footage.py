@@ -26,11 +26,13 @@ class ShotFootage:
         self.after = around.stop - shot.frames.stop
 
     def pictures(self, frames: Sequence[int]) -> Tensor:
-        """Return frames [3, F, H, W] in [-1, 1]; each is read once, in order."""
-        start = self._shot.frames.start
-        crops = {frame: self._shot.crop(start + frame) for frame in sorted(set(frames))}
-        pictures_FHWC = torch.from_numpy(np.stack([crops[frame] for frame in frames]))
-        return pictures_FHWC.mul_(2).sub_(1).permute(3, 0, 1, 2)
+        """Return frames [3, F, H, W] in [-1, 1]; they are read in order."""
+        start, side = self._shot.frames.start, self._shot.region.size
+        pictures_FHWC = np.empty((len(frames), side, side, 3), np.float32)
+        for place in sorted(range(len(frames)), key=lambda place: frames[place]):
+            np.multiply(self._shot.crop(start + frames[place]), 2, out=pictures_FHWC[place])
+            pictures_FHWC[place] -= 1
+        return torch.from_numpy(pictures_FHWC).permute(3, 0, 1, 2)
 
     def masks(self, frames: Sequence[int]) -> Tensor:
         """Return masks [F, H, W]; nothing where the frame is left alone."""

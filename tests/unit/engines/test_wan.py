@@ -97,7 +97,7 @@ def test_a_chunk_made_anew_has_the_same_bytes_with_or_without_what_was_kept(
     shot, reporter = make_shot(tmp_path, count), SilentReporter()
     engine = WanEngine(spec, model)
     first, last = engine.prepare(shot, reporter)
-    made = [engine.render(first, reporter), engine.render(last, reporter)]
+    made = [list(engine.render(chunk, reporter)) for chunk in (first, last)]
     if not torch.cuda.is_available():
         assert any("no GPU" in sentence for sentence in reporter.sentences)
     outside = shot.region.mask(FIRST) == 0
@@ -109,7 +109,7 @@ def test_a_chunk_made_anew_has_the_same_bytes_with_or_without_what_was_kept(
         if is_lost:
             for kept in tmp_path.glob("carried*/*.chunk"):
                 kept.write_bytes(b"broken")
-        assert np.array_equal(again.render(last, reporter), made[1])
+        assert np.array_equal(list(again.render(last, reporter)), made[1])
 
 
 class Shown(SilentReporter):
@@ -171,7 +171,7 @@ QUICK = msgspec.structs.replace(SPEC, steps=2)
 def paint(engine: WanEngine, shot: Shot, reporter: SilentReporter | None = None) -> np.ndarray:
     """Have an engine paint a shot of one chunk."""
     (chunk,) = engine.prepare(shot, reporter or SilentReporter())
-    return engine.render(chunk, reporter or SilentReporter())
+    return np.stack(list(engine.render(chunk, reporter or SilentReporter())))
 
 
 def test_another_take_and_another_job_encode_nothing_of_the_shot_again(

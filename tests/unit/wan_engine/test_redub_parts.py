@@ -14,7 +14,7 @@ from wan_engine.pipelines.redub_footage import (
     motion_before,
     reflected,
 )
-from wan_engine.pipelines.redub_match import anchor_colour, match_look, match_sharpness, ring_of
+from wan_engine.pipelines.redub_match import compare_looks, match_look, on_ring, ring_of
 from wan_engine.pipelines.redub_plan import plan_chunks
 
 
@@ -82,13 +82,22 @@ def test_a_blend_is_exact_at_both_ends() -> None:
     assert torch.equal(blend(known, made, torch.ones(1, 1)), made)
 
 
-def test_a_cast_over_the_whole_chunk_is_taken_out() -> None:
+def test_a_cast_over_the_whole_chunk_is_taken_out_around_the_mask() -> None:
     footage = make_shot(before=0, count=8, after=0)
     source, masks = footage.pictures_CFHW, footage.masks_FHW
     cast = (source * 0.9 + torch.tensor([0.1, 0.0, -0.05])[:, None, None, None]).clamp(-1, 1)
-    assert torch.allclose(anchor_colour(cast, source, ring_of(masks, 4)), source, atol=2e-3)
+    matched = match_look(cast.clone(), source, masks)
+    assert torch.allclose(blend(source, matched, masks), source, atol=2e-3)
     for ringless in (torch.zeros_like(masks), torch.ones_like(masks)):
-        assert torch.equal(match_look(cast, source, ringless), cast)
+        assert torch.equal(match_look(cast.clone(), source, ringless), cast)
+
+
+def test_a_look_is_found_in_the_frames_that_change_wherever_they_are() -> None:
+    footage = make_shot(before=0, count=8, after=0)
+    source, masks = footage.pictures_CFHW, footage.masks_FHW.clone()
+    masks[[0, 2, 3, 4, 6, 7]] = 0
+    matched = match_look(source * 0.9 + 0.05, source, masks)
+    assert torch.allclose(blend(source, matched, masks), source, atol=2e-3)
 
 
 @pytest.mark.parametrize("place", [(20, 30), (0, 0), (SIDE - 9, SIDE - 5)])
@@ -96,23 +105,21 @@ def test_a_look_is_matched_around_the_mask_alone_with_what_the_whole_picture_giv
     place: tuple[int, int],
 ) -> None:
     random = torch.Generator().manual_seed(1)
-    source = torch.rand(3, 4, SIDE, SIDE, generator=random) - 0.5
-    made, masks = 0.8 * source + 0.1, torch.zeros(4, SIDE, SIDE)
-    for frame in range(4):
-        masks[frame, place[0] + frame : place[0] + 9, place[1] : place[1] + 12] = 0.25 * frame
-    ring = ring_of(masks, SIDE // 16)
-    whole = anchor_colour(match_sharpness(made, source, ring), source, ring)
+    source = torch.rand(3, 1, SIDE, SIDE, generator=random) - 0.5
+    made, masks = 0.8 * source + 0.1, torch.zeros(1, SIDE, SIDE)
+    masks[0, place[0] : place[0] + 9, place[1] : place[1] + 12] = 0.5
+    ring = ring_of(masks[0] > 0, SIDE // 16)
+    whole = compare_looks(*on_ring(made[:, 0], source[:, 0], ring)).give(made[:, 0])[:, None]
     matched = match_look(made.clone(), source, masks)
     assert torch.equal(blend(source, matched, masks), blend(source, whole, masks))
     assert not torch.equal(blend(source, whole, masks), blend(source, made, masks))
 
 
-def test_the_ring_is_what_lies_within_reach_of_the_mask_in_its_own_frame() -> None:
-    masks = torch.zeros(2, 48, 32)
-    masks[1, 10, 0], masks[1, 46:, 20:22] = 0.1, 1.0
-    expected = torch.zeros(2, 48, 32, dtype=torch.bool)
-    expected[1, 8:13, :3], expected[1, 44:, 18:24] = True, True
-    assert torch.equal(ring_of(masks, 2), expected & (masks <= 0))
+def test_the_ring_is_what_lies_within_reach_of_the_mask() -> None:
+    is_open, near = torch.zeros(2, 48, 32, dtype=torch.bool)
+    is_open[10, 0] = is_open[46:, 20:22] = True
+    near[8:13, :3] = near[44:, 18:24] = True
+    assert torch.equal(ring_of(is_open, 2), near & ~is_open)
 
 
 def test_detail_that_was_lost_or_added_is_matched_to_the_source_and_grain_is_no_detail() -> None:
@@ -124,11 +131,13 @@ def test_detail_that_was_lost_or_added_is_matched_to_the_source_and_grain_is_no_
     detail = clean - torch.nn.functional.avg_pool2d(clean, 3, 1, 1)
     for strength in (0.6, 1.5):
         made = clean + (strength - 1) * detail
-        matched = match_sharpness(made, clean + grain, ring_of(masks, 4))
+        matched = match_look(made.clone(), clean + grain, masks)
         left, was = ((video - clean)[..., 20:40, 20:40].abs().mean() for video in (matched, made))
         assert left < 0.3 * was
     unlike = torch.rand(clean.shape, generator=random)
-    assert torch.equal(match_sharpness(unlike, clean, ring_of(masks, 4)), unlike)
+    ring = ring_of(masks[0] > 0, 4)
+    look = compare_looks(*on_ring(unlike[:, 0], clean[:, 0], ring))
+    assert torch.equal(look.detail_C, look.contrast_C)
 
 
 @pytest.mark.parametrize(("frontality", "best"), [([1, 1, 1], 1), ([1, 0.2, 0.9], 2)])
