@@ -187,6 +187,8 @@ class WanEngine:
         if self._next < len(self._chunks):
             self._kept.save(2 * self._next, made.carried.motion_CFHW.numpy())
             self._kept.save(2 * self._next + 1, made.carried.pending_CFHW.numpy())
+        else:
+            self._run = None  # it has nothing more to make, and leaves the GPU
         for old in (2 * index - 2, 2 * index - 1):  # those before stay: this chunk is not on disk yet
             self._kept.drop(old)
         return made

@@ -139,7 +139,14 @@ def make_parts(bench: Bench, vae: VideoCodec, plan: Plan | None) -> Parts:
         network = streamed(load, bench.device, plan.resident_bytes)
     task = replace(TASK, transformer=bench.model.spec)
     text = torch.zeros(1, bench.model.spec.text_dim)  # the inputs hold their own
-    return Parts(task, (network,), parked(load_vae, bench.device), lambda prompt: text, device=bench.device)
+    return Parts(
+        task,
+        (network,),
+        parked(load_vae, bench.device),
+        lambda prompt: text,
+        device=bench.device,
+        is_roomy=plan is None,
+    )
 
 
 def make_inputs(bench: Bench) -> RedubInputs:

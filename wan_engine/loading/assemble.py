@@ -11,13 +11,14 @@ from torch.distributed import ProcessGroup
 
 from wan_engine.audio.wav2vec2 import Wav2Vec2
 from wan_engine.errors import SettingError
-from wan_engine.loading.folder import NetworkFiles, find_files
+from wan_engine.loading.folder import ModelFiles, NetworkFiles, find_files
 from wan_engine.loading.models import (
     load_speech_encoder,
     load_text_encoder,
     load_transformer,
     load_vae,
     read_spec,
+    weights_bytes,
 )
 from wan_engine.loading.placement import Lease, borrowed, kept, parked, streamed
 from wan_engine.loading.plan import GB, Plan, make_plan, transformer_need
@@ -98,7 +99,7 @@ def load_parts(
     task = find_task(task_name)
     files = find_files(task, Path(folder))
     spec = read_spec(task, files.transformers[0])
-    plan = None if placement.is_sharded else _plan(spec, task, placement, size, frame_count)
+    plan = None if placement.is_sharded else _plan(spec, task, files, placement, size, frame_count)
     if plan is not None:
         log.info("%s", plan.describe())
 
@@ -132,6 +133,7 @@ def load_parts(
         device=placement.device,
         tokens=placement.tokens,
         branches=placement.branches,
+        is_roomy=plan is not None and plan.is_roomy,
     )
 
 
@@ -174,6 +176,7 @@ def _speech(files: NetworkFiles, placement: Placement) -> Callable[[Tensor], Ten
 def _plan(
     spec: TransformerSpec,
     task: TaskSpec,
+    files: ModelFiles,
     placement: Placement,
     size: tuple[int, int] | None,
     frame_count: int | None,
@@ -194,7 +197,15 @@ def _plan(
         size = height, width
     tokens = job_tokens(task, size, frame_count or task.frame_count)
     need = transformer_need(spec, tokens=tokens, dtype=placement.dtype, quantise=placement.quantise)
-    return make_plan(need, vae=task.vae, size=size, vae_dtype=placement.vae_dtype, budget_bytes=budget)
+    others = (len(files.transformers) - 1) * (need.whole - need.activations)
+    return make_plan(
+        need,
+        vae=task.vae,
+        size=size,
+        vae_dtype=placement.vae_dtype,
+        budget_bytes=budget,
+        beside_bytes=weights_bytes(files.vae, placement.vae_dtype) + others,
+    )
 
 
 def job_tokens(task: TaskSpec, size: tuple[int, int], frame_count: int) -> int:

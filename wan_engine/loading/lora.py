@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from wan_engine.errors import LoraError
 from wan_engine.loading.checkpoint import set_parameter
 from wan_engine.loading.key_maps import TRANSFORMER_RULES, apply_rules
-from wan_engine.loading.quantise import QuantLinear
+from wan_engine.loading.quantise import Adapter, QuantLinear
 from wan_engine.loading.stored import open_weights
 from wan_engine.loading.tensors import StoredTensor, Weights
 
@@ -146,14 +146,14 @@ def attach(model: nn.Module, lora: Lora, factor: float = 1.0) -> None:
         assert isinstance(layer, QuantLinear)
         added = lora.low_rank[key]
         like = layer.scale.device, torch.float32 if layer.bias is None else layer.bias.dtype
-        layer.adapters.append((added.down.to(*like), added.up.to(*like), factor * added.scale))
+        layer.adapters.append(Adapter(added.down.to(*like), added.up.to(*like), factor * added.scale))
 
 
 def detach(model: nn.Module) -> None:
     """Take every LoRA applied at run time off again."""
     for layer in model.modules():
         if isinstance(layer, QuantLinear):
-            layer.adapters.clear()
+            layer.adapters = nn.ModuleList()
 
 
 def _merged_tensor(key: str, tensor: StoredTensor, loras: Sequence[tuple[Lora, float]]) -> StoredTensor:

@@ -1,5 +1,6 @@
 """Build each network from its files: sizes from its config or, without one, from its tensors' shapes."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,11 @@ Device = torch.device | str
 def read_weights(path: Path) -> Weights:
     """List a file's tensors under the released names, 8-bit ones with their scales multiplied in."""
     return unscale(recognise(open_weights(path)))
+
+
+def weights_bytes(path: Path, dtype: torch.dtype) -> int:
+    """Return what a file's tensors take in memory as `dtype`."""
+    return sum(math.prod(tensor.shape) for tensor in read_weights(path).values()) * dtype.itemsize
 
 
 def load_transformer(

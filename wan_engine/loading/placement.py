@@ -3,9 +3,11 @@
 A lease is a context that gives a network on its device. How it got there is one of:
 
     kept        loaded at first use, stays on the device
-    parked      loaded once, on the device while leased, in host memory between
+    parked      loaded once, in host memory, and copied to the device while leased
     borrowed    loaded at every lease, gone afterwards
     streamed    the first blocks stay on the device, the others pass through it one by one (see `streaming`)
+
+A parked or streamed network may be taken again while it is held; it leaves the device with the first lease.
 """
 
 import gc
@@ -17,6 +19,7 @@ import torch
 from torch import nn
 
 from wan_engine.loading.streaming import BlockStream
+from wan_engine.loading.visiting import tensors_of, visiting
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
 Load = Callable[[torch.device], ModelT]
@@ -47,12 +50,12 @@ def parked(load: Load[ModelT], device: torch.device) -> Lease[ModelT]:
         if not held:
             held.append(load(torch.device("cpu")))
         try:
-            yield held[0].to(device)
+            with visiting(tensors_of(held[0]), device):
+                yield held[0]
         finally:
-            held[0].to("cpu")
             give_back_memory(device)
 
-    return lease
+    return nested(lease)
 
 
 def borrowed(load: Load[ModelT], device: torch.device) -> Lease[ModelT]:
@@ -87,7 +90,26 @@ def streamed(load: Load[ModelT], device: torch.device, resident_bytes: int) -> L
             stream.leave()
             give_back_memory(device)
 
-    return lease
+    return nested(lease)
+
+
+def nested(lease: Lease[ModelT]) -> Lease[ModelT]:
+    """Return a lease that gives the network as it is while somebody holds it."""
+    held: list[ModelT] = []
+
+    @contextmanager
+    def once() -> Iterator[ModelT]:
+        if held:
+            yield held[0]
+            return
+        with lease() as model:
+            held.append(model)
+            try:
+                yield model
+            finally:
+                held.clear()
+
+    return once
 
 
 def give_back_memory(device: torch.device) -> None:

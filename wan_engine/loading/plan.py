@@ -48,6 +48,7 @@ class Plan:
     """The decision: how the transformer is placed, how the autoencoder is cut, and the peak that follows."""
 
     is_streamed: bool
+    is_roomy: bool  # all networks of a job fit on the device together
     resident_bytes: int  # of blocks that stay on the device, when streamed
     tile: int | None
     peak_bytes: int
@@ -55,13 +56,19 @@ class Plan:
 
     def describe(self) -> str:
         """Say it in one line."""
-        how = (
-            f"streams its blocks, {self.resident_bytes / GB:.1f} GB resident" if self.is_streamed else "stays"
-        )
         tile = f"in tiles of {self.tile}" if self.tile else "whole"
         return (
-            f"The transformer {how} on the device; frames are decoded {tile}; "
+            f"The transformer {self._how()}; frames are decoded {tile}; "
             f"peak {self.peak_bytes / GB:.1f} of {self.budget_bytes / GB:.1f} GB."
+        )
+
+    def _how(self) -> str:
+        if self.is_streamed:
+            return f"streams its blocks, {self.resident_bytes / GB:.1f} GB resident"
+        return (
+            "stays on the device for the whole job"
+            if self.is_roomy
+            else "leaves the device while frames are coded"
         )
 
 
@@ -82,15 +89,26 @@ def transformer_need(
 
 
 def make_plan(
-    need: Need, *, vae: VaeName, size: tuple[int, int], vae_dtype: torch.dtype, budget_bytes: int
+    need: Need,
+    *,
+    vae: VaeName,
+    size: tuple[int, int],
+    vae_dtype: torch.dtype,
+    budget_bytes: int,
+    beside_bytes: int = 0,
 ) -> Plan:
-    """Fit a job into `budget_bytes` of device memory. Raises MemoryShortage, naming what would help."""
+    """Fit a job into `budget_bytes` of device memory. Raises MemoryShortage, naming what would help.
+
+    `beside_bytes`: weights of the job's other networks, which may stay, too, where there is room for all.
+    """
     tile = _tile(vae, size, vae_dtype, budget_bytes)
     decode = vae_bytes(vae, size, vae_dtype, tile)
+    together = int((need.whole + beside_bytes + decode) * HEADROOM)
+    if together <= budget_bytes:
+        return Plan(False, True, need.blocks, tile, together, budget_bytes)
     if need.whole * HEADROOM <= budget_bytes:
-        return Plan(
-            False, need.block * need.blocks, tile, int(max(need.whole * HEADROOM, decode)), budget_bytes
-        )
+        peak = int(max(need.whole * HEADROOM, decode))
+        return Plan(False, False, need.blocks, tile, peak, budget_bytes)
     if need.least * HEADROOM > budget_bytes:
         rows, columns = size
         raise MemoryShortage(
@@ -100,7 +118,7 @@ def make_plan(
         )
     resident = int(budget_bytes / HEADROOM) - need.rest - need.activations
     peak = int((need.rest + need.activations + resident) * HEADROOM)
-    return Plan(True, resident, tile, max(peak, decode), budget_bytes)
+    return Plan(True, False, resident, tile, max(peak, decode), budget_bytes)
 
 
 def vae_bytes(vae: VaeName, size: tuple[int, int], dtype: torch.dtype, tile: int | None) -> int:

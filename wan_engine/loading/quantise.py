@@ -25,6 +25,23 @@ _DTYPES: dict[Kind, torch.dtype] = {"int8": torch.int8, "fp8": torch.float8_e4m3
 _BLOCK_LINEAR = re.compile(r"blocks\.(\d+)\.(self_attn\.[qkvo]|cross_attn\.[qkvo]|ffn\.[02])\.weight$")
 
 
+class Adapter(nn.Module):
+    """What a LoRA adds to a layer's output, at run time."""
+
+    down: Tensor
+    up: Tensor
+
+    def __init__(self, down: Tensor, up: Tensor, scale: float) -> None:
+        super().__init__()
+        self.register_buffer("down", down, persistent=False)
+        self.register_buffer("up", up, persistent=False)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        return F.linear(F.linear(x, self.down), self.up) * self.scale
+
+
 class QuantLinear(nn.Module):
     """A linear layer with an 8-bit weight, a scale for each output, and adapters added at run time."""
 
@@ -39,13 +56,13 @@ class QuantLinear(nn.Module):
         self.register_buffer("scale", scale)
         self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
         self.is_dynamic = is_dynamic
-        self.adapters: list[tuple[Tensor, Tensor, float]] = []  # down, up, scale
+        self.adapters = nn.ModuleList()
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         y = self._dynamic(x) if self.is_dynamic else self._weight_only(x)
-        for down, up, scale in self.adapters:
-            y = y + F.linear(F.linear(x, down), up) * scale
+        for adapter in self.adapters:
+            y = y + adapter(x)
         return y
 
     def _weight_only(self, x: Tensor) -> Tensor:

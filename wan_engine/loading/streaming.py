@@ -9,6 +9,7 @@ are those of the resident model, bit for bit.
 
 import re
 from collections import deque
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from wan_engine.loading.quantise import QuantLinear
+from wan_engine.loading.visiting import tensors_of, visiting
 
 BUFFERS = 2
 _ONCE_A_CLIP = re.compile(
@@ -61,17 +63,19 @@ class BlockStream:
         assert isinstance(blocks, nn.ModuleList)
         self._blocks = blocks
         self._fetched = [layer for name, layer in model.named_modules() if _ONCE_A_CLIP.fullmatch(name)]
-        apart = {id(tensor) for layer in self._fetched for tensor in _tensors(layer)}
+        apart = {id(tensor) for layer in self._fetched for tensor in tensors_of(layer)}
         self._pieces = [_piece(block, apart, is_pinned=device.type == "cuda") for block in blocks]
         self.resident_count = _count_fitting([piece.size_bytes for piece in self._pieces], resident_bytes)
         self._handles: list[Any] = []
+        self._rest = ExitStack()  # what neither is streamed nor fetched, while it is on the device
+        self._visits: dict[nn.Module, AbstractContextManager[None]] = {}  # of fetched layers
         self._buffers: deque[_Buffer] = deque()
         self._in_use: dict[int, _Buffer] = {}
         self._copier = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def enter(self) -> None:
         """Bring what stays to the device and start the first copies."""
-        self._move_rest(self._device)
+        self._rest.enter_context(visiting(self._staying(), self._device))
         self._handles += [layer.register_forward_pre_hook(self._fetch) for layer in self._fetched]
         self._handles += [layer.register_forward_hook(self._send_home) for layer in self._fetched]
         for piece in self._pieces[: self.resident_count]:
@@ -105,23 +109,22 @@ class BlockStream:
             piece.point_home()
         self._buffers.clear()
         self._in_use.clear()
-        self._move_rest(torch.device("cpu"))
+        for layer in list(self._visits):  # in whose forward something failed
+            self._send_home(layer)
+        self._rest.close()
 
-    def _move_rest(self, device: torch.device) -> None:
-        """Move everything that is neither streamed nor fetched."""
+    def _staying(self) -> list[Tensor]:
+        """Return everything that is neither streamed nor fetched."""
         apart = {id(tensor) for piece in self._pieces for tensor in piece.tensors}
-        apart |= {id(tensor) for layer in self._fetched for tensor in _tensors(layer)}
-        for tensor in _tensors(self._model):
-            if id(tensor) not in apart:
-                tensor.data = tensor.data.to(device)
+        apart |= {id(tensor) for layer in self._fetched for tensor in tensors_of(layer)}
+        return [tensor for tensor in tensors_of(self._model) if id(tensor) not in apart]
 
     def _fetch(self, layer: nn.Module, _: Any) -> None:
-        for tensor in _tensors(layer):
-            tensor.data = tensor.data.to(self._device)
+        self._visits[layer] = visiting(tensors_of(layer), self._device)
+        self._visits[layer].__enter__()
 
     def _send_home(self, layer: nn.Module, *_: Any) -> None:
-        for tensor in _tensors(layer):
-            tensor.data = tensor.data.to("cpu")
+        self._visits.pop(layer).__exit__(None, None, None)
 
     def _copy(self, index: int) -> None:
         """Start copying a block into the buffer that has been free longest."""
@@ -193,14 +196,10 @@ class _Buffer:
             self._released.record(torch.cuda.current_stream())
 
 
-def _tensors(module: nn.Module) -> list[Tensor]:
-    return [*module.parameters(), *module.buffers()]
-
-
 def _piece(block: nn.Module, apart: set[int], *, is_pinned: bool) -> _Piece:
     """Put the weights of a block's products, but for those set apart, into one piece a dtype."""
     products = [layer for layer in block.modules() if isinstance(layer, nn.Linear | QuantLinear)]
-    tensors = [tensor for layer in products for tensor in _tensors(layer) if id(tensor) not in apart]
+    tensors = [tensor for layer in products for tensor in tensors_of(layer) if id(tensor) not in apart]
     host: dict[torch.dtype, Tensor] = {}
     views: list[Tensor] = []
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):

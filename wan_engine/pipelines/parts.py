@@ -1,6 +1,7 @@
 """What a pipeline is made of: networks that are lent for as long as they are needed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -28,10 +29,19 @@ class Parts:
 
     tokens: ProcessGroup | None = None  # devices that share every forward's tokens
     branches: ProcessGroup | None = None  # two devices that share the guidance's two forwards
+    is_roomy: bool = False  # the device holds all networks of a job together
 
     def experts(self) -> Experts:
         """Return the networks as a context that holds one of them at a time."""
         return Experts(self.transformers)
+
+    @contextmanager
+    def at_hand(self) -> Iterator[None]:
+        """Keep all networks on the device for a job of several pieces, where there is room for them."""
+        with ExitStack() as stack:
+            for lease in (*self.transformers, self.vae) if self.is_roomy else ():
+                stack.enter_context(lease())
+            yield
 
 
 def draw_noise(shape: tuple[int, ...], seed: int, device: torch.device | str) -> Tensor:

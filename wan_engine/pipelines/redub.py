@@ -130,6 +130,10 @@ class _RedubJob:
 
     def run(self, resume: Carried | None) -> Iterator[Made]:
         """Make chunk after chunk."""
+        with self.parts.at_hand():
+            yield from self._made(resume)
+
+    def _made(self, resume: Carried | None) -> Iterator[Made]:
         reference_CHW, keeper = self.inputs.reference_CHW, self.inputs.keeper
         reference_BCfhw = kept(
             keeper, "reference", lambda: self._encode(reference_CHW[None, :, None], self.control)

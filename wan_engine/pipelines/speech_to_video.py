@@ -118,6 +118,10 @@ class _SpeechJob:
 
     def run(self, given: Given | None) -> Iterator[Tensor]:
         """Make clip after clip, after those given."""
+        with self.parts.at_hand():
+            yield from self._clips(given)
+
+    def _clips(self, given: Given | None) -> Iterator[Tensor]:
         reference_BCFHW = reference_video(self.inputs.picture_HWC, *self.size)
         reference_BCfhw = self._encode(reference_BCFHW, self.control)
         self.control.show("ref_latents", reference_BCfhw)

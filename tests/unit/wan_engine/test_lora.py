@@ -123,6 +123,9 @@ def test_beside_quantised_weights_a_lora_is_applied_at_run_time(write, weights, 
     plain = layer(x)
     attach(model, lora, 0.5)
     torch.testing.assert_close(layer(x), plain + 0.5 * x @ lora.low_rank[KEY].delta().T)
+    assert any(
+        name.endswith(f"{KEY.removesuffix('weight')}adapters.0.down") for name, _ in model.named_buffers()
+    )
     detach(model)
     assert torch.equal(layer(x), plain)
 

@@ -1,6 +1,6 @@
 """Quantised, streamed and planned: what rounding costs, that streaming is exact, and what fits where."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from wan_engine.errors import MemoryShortage, SettingError
 from wan_engine.loading.assemble import Placement, job_tokens, load_parts
 from wan_engine.loading.checkpoint import fill
 from wan_engine.loading.models import build_transformer
-from wan_engine.loading.placement import borrowed, kept
+from wan_engine.loading.placement import borrowed, kept, nested
 from wan_engine.loading.plan import GB, make_plan, transformer_need
 from wan_engine.loading.quantise import TOLERANCE, Kind, QuantLinear, is_quantised, quantise_rows, quantising
 from wan_engine.loading.stored import stored
 from wan_engine.loading.streaming import BlockStream, is_streamed, is_used_once
+from wan_engine.loading.visiting import tensors_of, visiting
 from wan_engine.specs import TASKS, TransformerSpec, find_task
 from wan_engine.text.encoder import PromptEncoder
 from wan_engine.tiny import write_tiny
@@ -139,13 +140,26 @@ def plan_for(task: str, size: tuple[int, int], budget_gb: float, quantise: Kind 
     spec = TASKS[task]
     tokens = job_tokens(spec, size, spec.frame_count)
     need = transformer_need(spec.transformer, tokens=tokens, dtype=torch.bfloat16, quantise=quantise)
-    return make_plan(need, vae=spec.vae, size=size, vae_dtype=torch.float32, budget_bytes=int(budget_gb * GB))
+    return make_plan(
+        need,
+        vae=spec.vae,
+        size=size,
+        vae_dtype=torch.float32,
+        budget_bytes=int(budget_gb * GB),
+        beside_bytes=GB // 2,
+    )
 
 
 def test_a_large_card_keeps_everything_and_a_smaller_one_streams() -> None:
-    assert not plan_for("s2v-14B", (512, 512), 80).is_streamed
+    largest, large = (plan_for("s2v-14B", (512, 512), budget_gb) for budget_gb in (80, 40))
+    assert largest.is_roomy
+    assert not largest.is_streamed
+    assert not large.is_roomy
+    assert not large.is_streamed
+    assert large.peak_bytes < largest.peak_bytes < 80 * GB
     plan = plan_for("s2v-14B", (512, 512), 24)
     assert plan.is_streamed
+    assert not plan.is_roomy
     assert plan.peak_bytes <= plan.budget_bytes
     assert "24.0 GB" in plan.describe()
 
@@ -186,6 +200,44 @@ def test_leases_keep_or_drop_what_they_load() -> None:
             with lease() as model:
                 assert model is loads[-1]
         assert len(loads) == expected
+
+
+def test_a_network_taken_again_is_brought_once_and_goes_home_as_it_was() -> None:
+    layer, visits = torch.nn.Linear(2, 2).requires_grad_(False), 0
+    weight, there = layer.weight.clone(), torch.zeros(2, 2)
+
+    @contextmanager
+    def lend() -> Iterator[torch.nn.Linear]:
+        nonlocal visits
+        visits += 1
+        with visiting(tensors_of(layer), CPU):
+            layer.weight.data = there
+            yield layer
+
+    lease = nested(lend)
+    for _ in range(2):
+        with lease() as model:
+            with lease() as again:
+                assert again is model
+            assert torch.equal(model.weight, there)
+        assert torch.equal(layer.weight, weight)
+    assert visits == 2
+
+
+@pytest.mark.parametrize("resident", [0, 10**9])
+def test_a_streamed_network_is_at_home_again_after_an_error(
+    resident: int, make_model: Callable[[TransformerSpec], Transformer]
+) -> None:
+    model = make_model(SPEC)
+    plain, stream = forward(model), BlockStream(model, CPU, resident_bytes=resident)
+    homes = {name: tensor.data_ptr() for name, tensor in model.state_dict().items()}
+    stream.enter()
+    fetched = model.blocks[1].cross_attn.k
+    with pytest.raises(RuntimeError):
+        fetched(torch.zeros(1, 1))
+    stream.leave()
+    assert {name: tensor.data_ptr() for name, tensor in model.state_dict().items()} == homes
+    assert torch.equal(forward(model), plain)
 
 
 def test_a_prompt_is_encoded_once_and_found_on_disk_afterwards(tmp_path: Path) -> None:

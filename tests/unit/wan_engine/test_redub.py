@@ -1,5 +1,6 @@
 """The masked re-dub: what is known stays, what is heard moves the mouth when it is heard, runs resume."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ from tests.unit.wan_engine.redub_shot import (
 )
 from wan_engine.audio.buckets import sample_features
 from wan_engine.errors import Cancelled, SettingError
+from wan_engine.loading.placement import nested
 from wan_engine.pipelines.pictures import reference_video
 from wan_engine.pipelines.redub import Made, RedubInputs, RedubSettings, redub
 from wan_engine.pipelines.redub_footage import HeldFootage, motion_before
@@ -172,6 +174,36 @@ def test_a_cancelled_run_ends_at_once_and_gives_every_network_back() -> None:
         list(run)
     assert len(asked) == 4
     assert held == 0
+
+
+@pytest.mark.parametrize("is_roomy", [False, True])
+def test_networks_stay_for_a_whole_run_where_there_is_room(is_roomy: bool) -> None:
+    taken = Counter[str]()
+
+    def watched(name: str, lease: Lease[Any]) -> Lease[Any]:
+        @contextmanager
+        def lend() -> Iterator[Any]:
+            taken[name] += 1
+            with lease() as network:
+                yield network
+
+        return nested(lend)
+
+    parts = replace(
+        PARTS,
+        transformers=(watched("transformer", PARTS.transformers[0]),),
+        vae=watched("vae", PARTS.vae),
+        is_roomy=is_roomy,
+    )
+    inputs = make_inputs(make_shot(before=0, count=24, after=0))
+    run = redub(parts, inputs, sampling(steps=1), SHORT)
+    made = list(run)
+    assert whole(made).shape[1] == 24
+    if is_roomy:
+        assert taken == {"transformer": 1, "vae": 1}
+    else:
+        assert taken["transformer"] == len(made)
+        assert taken["vae"] > len(made)
 
 
 def test_a_run_can_be_cancelled_in_the_middle_of_a_step() -> None:
