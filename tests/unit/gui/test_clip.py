@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("PySide6.QtGui", reason="Qt or a library it needs is missing", exc_type=ImportError)
 
+from daemon.media.source import open_source
 from gui.media.clip import Clip, ClipError
 from gui.media.decoder import Decoder
 from gui.media.player import Player, Track
@@ -124,6 +125,17 @@ def test_on_the_way_to_a_frame_those_before_it_are_kept(tmp_path: Path) -> None:
         found = clip.pictures(30, before=8)
     assert sorted(found) == list(range(22, 31))
     assert all(np.array_equal(picture, expected[frame]) for frame, picture in found.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "known"), [("a.mkv", "23:59:59:20", "23:59:59:20"), ("a.mkv", "99:00:00:99", None)]
+)
+def test_a_timecode_is_known_as_the_daemon_knows_it(
+    tmp_path: Path, name: str, written: str, known: str | None
+) -> None:
+    path = make_clip(tmp_path / name, count=2, sound=None, metadata={"timecode": written})
+    with Clip(path) as clip, open_source(path) as source:
+        assert clip.facts.timecode == source.info.timecode == known
 
 
 def test_files_that_are_no_clips_get_a_sentence(tmp_path: Path) -> None:
