@@ -183,12 +183,12 @@ class Supervisor:
         child = self._children.get(role)
         if child is None:
             self._start_worker(role)
-        elif child.state == "idle" and (claim := self._store.claim(role, at_rest=self._at_rest)):
+            return
+        while child.state == "idle" and (claim := self._store.claim(role, at_rest=self._at_rest)):
             try:
                 self._hand_over(child, claim)
             except Exception as error:  # noqa: BLE001 - a rim: a claimed job is never left running by nobody
                 self._give_up(claim, error)
-                self._fill(role)
 
     def _give_up(self, claim: Claim, error: Exception) -> None:
         """End a job that could not be handed to a worker."""
