@@ -102,6 +102,7 @@ class Player(QObject):
     def set_sound(self, samples: np.ndarray) -> None:
         """Give the sound of the whole stretch: (n, 2) int16 at 48 kHz, its first sample at frame 0."""
         self._samples = samples
+        self._go_on()
 
     def set_length(self, rate: Fraction, count: int) -> None:
         """Correct the rate and the length, once they are known; in and out go back to the ends."""

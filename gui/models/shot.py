@@ -31,7 +31,6 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     prompt: str = ""
     leave_alone: list[tuple[int, int]] = []  # half-open, in order, apart from each other
     mask: MaskSpec | None = None  # None: as it is found
-    jobs: list[str] = []  # those submitted for it
 
     @property
     def name(self) -> str:

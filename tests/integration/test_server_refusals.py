@@ -166,6 +166,4 @@ def test_paths_outside_the_allowed_folders_are_refused_also_through_a_link(
         with pytest.raises(RequestError) as caught:
             client.submit(spec, hold=True)
         assert caught.value.code == "queue.full"
-        client.submit(
-            {**spec, "dest": str(footage / "takes")}, hold=True, key="second"
-        )
+        client.submit({**spec, "dest": str(footage / "takes")}, hold=True, key="second")

@@ -46,6 +46,13 @@ def test_a_drag_is_one_step_of_undo(model: ProjectModel) -> None:
     assert model.project.shots[0].in_ == 0
 
 
+def test_a_project_of_an_older_app_opens(model: ProjectModel) -> None:
+    raw = json.loads(model.path.read_text(encoding="utf-8"))
+    raw["shots"][0]["jobs"] = ["a2b3c4d5"]
+    model.path.write_text(json.dumps(raw), encoding="utf-8")
+    assert read_project(model.path).shots == model.project.shots
+
+
 def test_relinking_replaces_a_file_everywhere(model: ProjectModel, tmp_path: Path) -> None:
     old = model.project.shots[0].clip
     Path(old).unlink()
