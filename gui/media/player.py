@@ -104,13 +104,6 @@ class Player(QObject):
         self._samples = samples
         self._go_on()
 
-    def set_length(self, rate: Fraction, count: int) -> None:
-        """Correct the rate and the length, once they are known; in and out go back to the ends."""
-        self.rate, self.count = rate, count
-        self.in_, self.out = 0, count
-        self.range_changed.emit()
-        self.seek(self.position)
-
     def set_range(self, in_: int, out: int) -> None:
         """Set the half-open range that is looped."""
         self.in_, self.out = max(0, in_), min(self.count, out)

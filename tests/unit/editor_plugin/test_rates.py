@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from daemon.protocol import timecode
 from editor_plugin.shared.problems import PluginError
-from editor_plugin.shared.rates import STANDARD_RATES, exact_rate, format_timecode, parse_timecode, to_frame
+from editor_plugin.shared.rates import STANDARD_RATES, exact_rate, format_timecode, parse_timecode
 
 NTSC = Fraction(30000, 1001)
 
@@ -65,9 +65,3 @@ def test_timecode_agrees_with_the_daemons(count: int, rate: Fraction, drop: bool
     day = round(rate) * 86400
     if count < day * 0.99:
         assert parse_timecode(text, rate) == count
-
-
-def test_positions_at_another_rate_round_half_up() -> None:
-    assert to_frame(1, Fraction(50), Fraction(25)) == 1
-    assert to_frame(100, NTSC, Fraction(24000, 1001)) == 80
-    assert to_frame(-1, Fraction(50), Fraction(25)) == 0

@@ -16,7 +16,7 @@ from daemon.media.source import open_source
 from gui.media.clip import Clip, ClipError
 from gui.media.decoder import Decoder
 from gui.media.player import Player, Track
-from gui.media.sound import peaks_of, read_sound
+from gui.media.sound import read_sound
 from tests.clips import make_clip
 
 Wait = Callable[[Callable[[], object]], None]
@@ -160,6 +160,3 @@ def test_sound_is_cut_to_the_sample(tmp_path: Path) -> None:
     part = read_sound(path, 0.4, 0.5)
     assert len(part) == 24000
     assert np.array_equal(part, whole[19200:43200])
-    peaks = peaks_of(whole, 100)
-    assert peaks.shape == (100, 2)
-    assert (peaks[:, 0] <= peaks[:, 1]).all()
