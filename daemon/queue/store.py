@@ -317,10 +317,10 @@ class JobStore(NightJournal, TimingJournal, HistoryJournal):
         values = {"to": to, "now": now, "lease": now + LEASE_S, "crashes": crashes, "job_id": row["job_id"]}
         values |= {"error": to_json(error), "result": to_json(result)}
         if row["state"] == JobState.RUNNING:
-            self._leave_running(db, row, values)
+            self._leave_running(db, row)
         db.execute(f"UPDATE jobs SET state = :to, {_ON_ENTRY[to]} WHERE job_id = :job_id", values)
 
-    def _leave_running(self, db: sqlite3.Connection, row: sqlite3.Row, values: dict[str, Any]) -> None:
+    def _leave_running(self, db: sqlite3.Connection, row: sqlite3.Row) -> None:
         """Write down what a running job kept in memory, and how long it ran."""
         seq, progress = self._live.get(row["job_id"], (0, None))
         db.execute(
