@@ -266,8 +266,8 @@ class Supervisor:
                 self._end_job(child, STOPPED_STATE[child.stopping or "pause"])
 
     def _progress(self, child: Child, claim: Claim, beat: Beat) -> None:
-        if beat.looks != child.looks:
-            child.looks, child.stepped_at = beat.looks, child.heard_at
+        if beat.steps != child.steps:
+            child.steps, child.stepped_at = beat.steps, child.heard_at
         if beat.stage and child.eta is not None:
             progress = child.eta.update(beat.stage, beat.done, beat.total, beat.megapixels)
             self._store.report(claim.job_id, progress)
