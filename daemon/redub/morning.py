@@ -78,11 +78,11 @@ def picture(take: Take) -> bytes | None:
 def _middle(take: Take, sidecar: dict) -> np.ndarray:
     rate, middle = Fraction(*take.rate), take.frames // 2
     path = Path(take.path)
-    is_overlay = sidecar["plan"]["deliver"] == "overlay"
-    if not is_overlay and not path.is_dir():
+    plan = sidecar.get("plan", {"deliver": "baked"})  # a spoken or generated video has none
+    if plan["deliver"] != "overlay" and not path.is_dir():
         with open_source(path, rate) as clip:
             return clip.frame(middle).upright_rgb8(SIDE)
-    first = sidecar["plan"]["range"][0] - sidecar["plan"]["handles"][0]
+    first = plan["range"][0] - plan["handles"][0]
     with open_source(Path(sidecar["source"]["path"]), rate) as source:
         under = source.frame(first + middle)
         rgb = under.upright_rgb8(SIDE)
