@@ -16,10 +16,12 @@ import msgspec
 from daemon.client import Client
 from daemon.protocol.codec import MAX_REQUEST_BYTES, check_nesting
 from daemon.protocol.errors import DubwrightError, RequestError
-from daemon.protocol.events import DAEMON_TOPIC, EVENT_NAMES, job_topic
+from daemon.protocol.events import DAEMON_TOPIC, EVENT_NAMES, Event, job_topic
+from daemon.subscription import Subscription
 
 PARENT_CHECK_S = 1.0
 LISTEN_S = 0.1  # how long the end of the bridge may wait for its listener
+AGAIN_S = 1.0  # between two looks for a daemon that was stopped
 
 
 class Line(msgspec.Struct):
@@ -84,24 +86,44 @@ class Bridge:
         self._listener.start()
 
     def _pass_events(self, parent: str | int | None) -> None:
-        """Reply once the subscription is live; then write each event until the bridge or the daemon ends."""
-        is_live = False
+        """Reply once the subscription is live; then write each event until the bridge ends."""
         try:
             with self._connected().subscribe(job_topic(), DAEMON_TOPIC) as subscription:
-                while not self._ending.is_set():
-                    found = subscription.next(timeout_s=LISTEN_S)
-                    if found is None:
-                        continue
-                    event, seq = found
-                    if not is_live:
-                        self._write({"parent": parent, "type": "subscribe_reply", "body": {}})
-                        is_live = True
-                    self._write({"type": EVENT_NAMES[type(event)], "seq": seq, "body": event})
-        except DubwrightError as error:
-            unanswered = None if is_live else parent
-            self._write({"parent": unanswered, "type": "error", "body": error.to_info()})
+                if self._has_begun(subscription, parent):
+                    self._go_on(subscription)
         finally:
             self._listener = None
+
+    def _has_begun(self, subscription: Subscription, parent: str | int | None) -> bool:
+        """Answer `subscribe`; say whether events come."""
+        try:
+            while not self._ending.is_set():
+                if (found := subscription.next(timeout_s=LISTEN_S)) is not None:
+                    self._write({"parent": parent, "type": "subscribe_reply", "body": {}})
+                    self._write_event(*found)
+                    return True
+        except DubwrightError as error:
+            self._write({"parent": parent, "type": "error", "body": error.to_info()})
+        return False
+
+    def _go_on(self, subscription: Subscription) -> None:
+        """Write each event. Of a daemon that was stopped say so once, and hear it again when it runs."""
+        is_lost = False
+        while not self._ending.is_set():
+            try:
+                found = subscription.next(timeout_s=LISTEN_S)
+            except DubwrightError as error:
+                if not is_lost:
+                    self._write({"parent": None, "type": "error", "body": error.to_info()})
+                is_lost = True
+                self._ending.wait(AGAIN_S)
+                continue
+            if found is not None:
+                is_lost = False
+                self._write_event(*found)
+
+    def _write_event(self, event: Event, seq: int) -> None:
+        self._write({"type": EVENT_NAMES[type(event)], "seq": seq, "body": event})
 
     def _skip_rest(self, line: bytes, lines: BinaryIO) -> None:
         while line and not line.endswith(b"\n"):

@@ -5,6 +5,7 @@ endpoint (libzmq). Its keys and its clients' key lie in one file that only the o
 read it is a client, everyone else is refused by the ZAP handler.
 """
 
+import contextlib
 import errno
 import os
 import stat
@@ -189,11 +190,16 @@ def write_private(path: Path, data: bytes) -> None:
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp: mode 0600
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
     except OSError as error:
         code = "disk.full" if error.errno == errno.ENOSPC else "home.unwritable"
         raise MachineError(code, f"{path} cannot be written: {error.strerror}.") from error

@@ -97,9 +97,6 @@ class Handlers:
         spec = spec_from_builtins(request.spec)
         own = [str(self._paths.takes), str(self._paths.paired)]
         check_paths(spec, [*self._limits.folders, *own] if self._limits.folders else [])
-        if self._store.is_full(self._limits.waiting_jobs):
-            limit = self._limits.waiting_jobs
-            raise RequestError("queue.full", f"{limit} jobs wait; the settings allow no more.")
         job, is_new = self._store.submit(
             spec,
             key=request.key,
@@ -109,6 +106,7 @@ class Handlers:
             tonight=request.tonight,
             deadline=request.deadline,
             client=client,
+            most_waiting=self._limits.waiting_jobs,
         )
         if is_new:
             self._keeper.look()

@@ -62,10 +62,10 @@ class Housekeeper:
                 self._timer.cancel()
                 self._timer = self._loop.call_later(0, self._tidy)
             else:
-                self._store.compact()
                 clients, needed = self._clients.all(), needed_files(self._store)
                 self._loop.run_in_executor(None, self._files.clean, clients, needed)
                 give_memory_back()
+                self._store.compact()  # last: a full disk may not allow it
         except DubwrightError as error:  # a full disk, say; the next hour is another one
             log.warning("Not tidied: %s", error)
 

@@ -5,20 +5,21 @@ was killed is started again, one that was stopped stays stopped until somebody a
 """
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
 from daemon.client import Client
 from daemon.pairing.hosts import Host, chosen_host
 from daemon.paths import find_paths
-from daemon.protocol.errors import DubwrightError, ErrorInfo
+from daemon.protocol.errors import DubwrightError, ErrorInfo, InternalError
 from daemon.protocol.events import (
     DAEMON_TOPIC,
     DaemonStopping,
@@ -45,7 +46,16 @@ RETRY_S = 1.0
 QUIET_S = 3.0  # after this long without an event the waiting jobs are read again, in case events were lost
 _POLL_S = 0.02
 
+log = logging.getLogger(__name__)
+
 Answer = TypeVar("Answer")
+
+
+class _Call(NamedTuple):
+    """Something to ask the daemon, and whom to tell when that cannot be."""
+
+    carry_out: Callable[[Client], None]
+    failed: Callable[[ErrorInfo], object]
 
 
 class LinkState(Enum):
@@ -79,7 +89,7 @@ class Link(QObject):
         self.state = LinkState.CONNECTING
         self.error: ErrorInfo | None = None
         self.host: Host | None = None  # the other machine whose daemon this is; None: this machine's
-        self._calls: deque[Callable[[Client], None]] = deque()
+        self._calls: deque[_Call] = deque()
         self._wake = threading.Event()
         self._is_closing = False
         self._should_start = True
@@ -135,9 +145,14 @@ class Link(QObject):
                 if info.code in ("daemon.unreachable", "daemon.refused"):
                     raise
                 return
+            except Exception as error:  # a slip in one call must not end the line
+                log.exception("A call failed.")
+                info = InternalError("internal", f"{type(error).__name__}: {error}").to_info()
+                self._came_back.emit(lambda: on_failed(info))
+                return
             self._came_back.emit(lambda: on_done(answer))
 
-        self._calls.append(carry_out)
+        self._calls.append(_Call(carry_out, on_failed))
 
     # On the link's thread.
 
@@ -150,7 +165,7 @@ class Link(QObject):
                 continue
             with client, contextlib.suppress(DubwrightError):
                 self._serve(client)
-            self._calls.clear()
+            self._give_up_calls()
             self._move(LinkState.CONNECTING if self._should_start else LinkState.AWAY, _UNREACHABLE)
 
     def _connect(self) -> Client | None:
@@ -168,12 +183,19 @@ class Link(QObject):
         self._should_start = True  # if it dies now it was killed; `daemon_stopping` says otherwise
         return client
 
+    def _give_up_calls(self) -> None:
+        """Tell those who wait that the line is gone."""
+        while self._calls:
+            failed = self._calls.popleft().failed
+            if not self._is_closing:
+                self._came_back.emit(lambda failed=failed: failed(_UNREACHABLE))
+
     def _serve(self, client: Client) -> None:
         heard_at = time.monotonic()
         with client.subscribe(job_topic(), DAEMON_TOPIC) as subscription, self._last_words(subscription):
             while not self._is_closing:
                 while self._calls:
-                    self._calls.popleft()(client)
+                    self._calls.popleft().carry_out(client)
                 found = subscription.next(timeout_s=_POLL_S)
                 if found is not None:
                     heard_at = time.monotonic()

@@ -15,7 +15,10 @@ if os.name == "nt":
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
 
     def _wait_for_lock(file: IO[str]) -> None:
-        msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+        while True:
+            with contextlib.suppress(OSError):  # it gives up after ten seconds
+                msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                return
 else:
     import fcntl
 

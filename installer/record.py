@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Written:
     sha256: str
     before: str | None = None
     link: str | None = None  # where a symbolic link led that was there before
+    mode: int | None = None  # of the file that was there before
+    earlier: list[str] = field(default_factory=list)  # sha256 of what we had put there before that
 
 
 @dataclass
@@ -78,13 +81,16 @@ class Record:
         digest = "" if data is None else hashlib.sha256(data).hexdigest()
         for written in self.files:
             if written.path == str(path):
+                if digest != written.sha256:
+                    written.earlier.append(written.sha256)  # which stays there if we are killed now
                 written.sha256 = digest
                 break
         else:
             link = os.readlink(path) if path.is_symlink() else None
             has_data = link is None and path.is_file()
             before = base64.b64encode(path.read_bytes()).decode() if has_data else None
-            self.files.append(Written(str(path), digest, before, link))
+            mode = stat.S_IMODE(path.stat().st_mode) if has_data else None
+            self.files.append(Written(str(path), digest, before, link, mode))
         self.save()
 
     def has_written(self, path: Path) -> bool:
@@ -104,6 +110,8 @@ class Record:
             path.symlink_to(written.link)
         elif written.before is not None:
             path.write_bytes(base64.b64decode(written.before))
+            if written.mode is not None:
+                path.chmod(written.mode)
         self.files.remove(written)
         self.save()
         return True
@@ -142,4 +150,5 @@ def _is_ours(path: Path, written: Written) -> bool:
         return True
     data = path.read_bytes()
     before = None if written.before is None else base64.b64decode(written.before)
-    return not written.sha256 or hashlib.sha256(data).hexdigest() == written.sha256 or data == before
+    ours = (written.sha256, *written.earlier)
+    return "" in ours or hashlib.sha256(data).hexdigest() in ours or data == before

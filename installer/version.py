@@ -8,7 +8,6 @@ import base64
 import hashlib
 import os
 import shutil
-import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -172,8 +171,3 @@ def _same(one: Path, other: Path) -> bool:
         and one.stat().st_size == other.stat().st_size
         and one.read_bytes() == other.read_bytes()
     )
-
-
-def python_name() -> str:
-    """Return the running Python's version, for people."""
-    return ".".join(map(str, sys.version_info[:2]))

@@ -148,13 +148,12 @@ class VideoFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None and self._stream is not None:
-                self._container.mux(self._stream.encode(None))
-                if self._sound is not None:
-                    self._write_sound(self._sound)
-        finally:
-            self._container.close()
+            with self._container:
+                if kind is None and self._stream is not None:
+                    self._container.mux(self._stream.encode(None))
+                    if self._sound is not None:
+                        self._write_sound(self._sound)
             if kind is None and self.frame_count:
                 self._unfinished.replace(self._path)
-            else:
-                self._unfinished.unlink(missing_ok=True)
+        finally:
+            self._unfinished.unlink(missing_ok=True)

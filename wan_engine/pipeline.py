@@ -82,7 +82,7 @@ class Pipeline:
         self._check_inputs(picture, sound, pose)
         speech = {key: settings.pop(key) for key in _SPEECH_SETTINGS if key in settings}
         sampling = sampling_for(task, **settings)
-        texts = self.parts.encode_text(prompt), self._negative(negative, sampling)
+        texts = self.parts.encode_text(prompt), self._negative(negative)
         if task.transformer.model_type == "s2v":
             assert picture is not None, "checked above"
             assert sound is not None, "checked above"
@@ -152,7 +152,7 @@ class Pipeline:
             self.parts, inputs, sampling, reference_compat=is_released, control=control, given=given
         )
 
-    def _negative(self, negative: str | None, sampling: Sampling) -> Tensor:
+    def _negative(self, negative: str | None) -> Tensor:
         """Encode the negative prompt; an empty or missing one is the released one."""
         return self.parts.encode_text(negative or negative_prompt(self.parts.task.name))
 

@@ -1,5 +1,6 @@
 """The command that re-dubs a whole timeline: `dubwright timeline`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ from daemon.cli.output import JsonOption, print_error, print_json, print_line
 from daemon.cli.status import ExitStatus
 from daemon.client import Client
 from daemon.protocol.errors import ErrorInfo
-from daemon.protocol.jobs import Job, JobState
+from daemon.protocol.jobs import Job, JobState, Take
+from editor_plugin.shared.placement import BADGES
 
 
 def timeline(
@@ -62,15 +64,10 @@ def timeline(
         ended = _make(plans, as_json=as_json)
         delivered = [
             writer.Delivered(
-                plan,
-                job.job_id,
-                job.takes[0].take_id,
-                job.takes[0].path,
-                job.takes[0].frames,
-                min(handles, plan.spec["in"]),
+                plan, job.job_id, best.take_id, best.path, best.frames, min(handles, plan.spec["in"])
             )
             for plan, job in zip(plans, ended, strict=True)
-            if job.state is JobState.DONE and job.takes
+            if job.state is JobState.DONE and (best := best_of(job.takes)) is not None
         ]
         for shot, job in zip(shots, ended, strict=True):
             shot.update(job=job.job_id, state=job.state, takes=[take.path for take in job.takes])
@@ -81,6 +78,11 @@ def timeline(
         return _fail(error.code, error.message, error.hint, as_json)
     status = _report({"shots": shots, "left_out": left_out, "out": str(written)}, as_json)
     return status if len(delivered) == len(plans) else ExitStatus.MEDIA
+
+
+def best_of(takes: Sequence[Take]) -> Take | None:
+    """Return the take that is placed, as in the editors: the best badge, then the first made."""
+    return min(takes, key=lambda take: BADGES.index(take.badge), default=None)
 
 
 def _make(plans: list[Any], *, as_json: bool) -> list[Job]:

@@ -1,6 +1,5 @@
 """Commands of the wan engine alone: a new talking shot, and the final of a draft."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,8 +8,7 @@ from daemon.cli.output import JsonOption
 from daemon.cli.redub import choice, run_spec
 from daemon.cli.specs import build_spec
 from daemon.cli.takes import TakeArgument, find_take
-from daemon.protocol.errors import RequestError
-from daemon.protocol.finals import final_of
+from daemon.protocol.finals import read_final
 
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return as soon as the job is queued.")]
 
@@ -48,13 +46,7 @@ def speak(
 
 def final(take: TakeArgument, no_wait: NoWait = False, as_json: JsonOption = False) -> int:
     """Make a draft again as a final: the same seed, face, crop and mask, with every step and guidance."""
-    found = find_take(take)
-    try:
-        sidecar = Path(found.sidecar).read_bytes()
-    except OSError as error:
-        message = f"What is known of take {found.take_id} is gone: {found.sidecar} cannot be read."
-        raise RequestError("take.not_found", message) from error
-    return run_spec(final_of(found, sidecar), wait=not no_wait, as_json=as_json)
+    return run_spec(read_final(find_take(take)), wait=not no_wait, as_json=as_json)
 
 
 COMMANDS = {"speak": speak, "final": final}

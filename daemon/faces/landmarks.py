@@ -7,10 +7,8 @@ import numpy as np
 
 EYE_OUTER = (33, 263)
 EYE_INNER = (133, 362)
-NOSE_TIP = 4
 NOSE_BASE = 2
 CHIN = 152
-FOREHEAD = 10
 
 LIPS_OUTER = (
     61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291,  # below, right corner to left corner

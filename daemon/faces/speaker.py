@@ -146,9 +146,9 @@ def _by_boxes(
         raise MediaError("face.not_found", "No face is seen in any of the boxes.")
     counts = {id(track): sum(other is track for other, _ in picks) for track, _ in picks}
     main = max((track for track, _ in picks), key=lambda track: counts[id(track)])
-    outside = [(main, int(frame)) for frame in main.frames if frame not in wanted and frame < wanted.start]
+    before = [(main, int(frame)) for frame in main.frames if frame < wanted.start]
     after = [(main, int(frame)) for frame in main.frames if frame >= wanted.stop]
-    return _assemble(main, outside + picks + after)
+    return _assemble(main, before + picks + after)
 
 
 def _stored_box(box: Box, frame: int, upright_to_square: np.ndarray) -> np.ndarray:

@@ -170,6 +170,8 @@ class FaceTracker:
                     and overlap(box_of(older.last), box_of(younger.last)) > 0.5
                 ):
                     younger.is_active = False
+                    if (len(younger.frames) - 1) % younger.look_step == 0:
+                        younger.looks.pop()  # it shows the other's face
                     for history in (younger.frames, younger.points, younger.scores):
                         history.pop()
         self._pieces = [piece for piece in self._pieces if piece.frames]

@@ -19,10 +19,11 @@ from daemon.media.codecs import DeliveryCodec, encoder_of, plane_format
 from daemon.media.convert import Planes
 from daemon.media.fields import encode_fields
 from daemon.media.pixels import view_planes
-from daemon.media.segment import format_timecode, parse_timecode, sample_at
+from daemon.media.segment import sample_at
 from daemon.media.source import SourceInfo
 from daemon.media.tags import ColourTags, tag_frame
 from daemon.media.voice import ConformedVoice
+from daemon.protocol.timecode import clip_timecode
 
 _WRITE_BUFFER_BYTES = 1 << 20
 
@@ -79,7 +80,7 @@ class MovieWriter:
         if info.display_matrix is not None:
             stream.set_display_matrix(info.display_matrix)
         if info.timecode is not None:
-            stream.metadata["timecode"] = timecode_at(info, self._first_frame)
+            stream.metadata["timecode"] = clip_timecode(self._first_frame, info.rate, info.timecode)
         if info.reel is not None:
             stream.metadata["reel_name"] = info.reel
         return stream
@@ -144,13 +145,6 @@ class MovieWriter:
             self._container.close()
         with contextlib.suppress(OSError):
             self._file.close()
-
-
-def timecode_at(info: SourceInfo, frame: int) -> str:
-    """Return the source's timecode of a frame, counted as the source counts (drop-frame or not)."""
-    assert info.timecode is not None
-    count = parse_timecode(info.timecode, info.rate) + frame
-    return format_timecode(count, info.rate, drop_frame=";" in info.timecode)
 
 
 def _muxer_options(codec: DeliveryCodec) -> dict[str, str]:

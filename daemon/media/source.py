@@ -25,7 +25,6 @@ from daemon.media.segment import FrameRange
 from daemon.media.sound import SoundInfo, read_mono, sound_info
 from daemon.media.tags import (
     ColourTags,
-    conform_timecode,
     read_colour,
     read_display_matrix,
     read_reel,
@@ -34,6 +33,7 @@ from daemon.media.tags import (
 )
 from daemon.media.upright import UprightView
 from daemon.protocol.errors import MediaError, RequestError
+from daemon.protocol.timecode import conform_timecode
 
 __all__ = ["ColourTags", "Frame", "PixelFormat", "SoundInfo", "Source", "SourceInfo", "open_source"]
 

@@ -3,7 +3,6 @@
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import cast
 
 from av import VideoFrame
@@ -11,9 +10,6 @@ from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.stream import VideoStream
-
-from daemon.media.segment import can_drop_frames, format_timecode, nominal_rate, parse_timecode
-from daemon.protocol.errors import RequestError
 
 UNSPECIFIED = 2
 """H.273's number for "unspecified" primaries, transfer and matrix."""
@@ -142,24 +138,3 @@ def _metadata(container: InputContainer, stream: VideoStream) -> Iterator[Mappin
     """Yield what may hold timecode and reel, nearest first, with keys in small letters."""
     for holder in (stream, *container.streams.data, container):
         yield {key.lower(): value for key, value in holder.metadata.items()}
-
-
-def conform_timecode(timecode: str | None, source_rate: Fraction, rate: Fraction) -> str | None:
-    """Return the clip's start timecode as it is counted at `rate`; None for no or for a senseless timecode.
-
-    Between rates with another count of frames in a second, the seconds stay and the frames are scaled.
-    """
-    if timecode is None:
-        return None
-    is_drop = timecode[-3:-2] in (";", ".") and can_drop_frames(source_rate)
-    try:
-        count = parse_timecode(timecode if is_drop else timecode.replace(";", ":"), source_rate)
-    except RequestError:
-        return None
-    if nominal_rate(source_rate) == nominal_rate(rate):
-        return format_timecode(count, rate, drop_frame=is_drop and can_drop_frames(rate))
-    if is_drop and can_drop_frames(rate):
-        return format_timecode(round(count * rate / source_rate), rate, drop_frame=True)
-    clock = format_timecode(count, source_rate, drop_frame=is_drop)
-    frames = int(clock[9:]) * nominal_rate(rate) // nominal_rate(source_rate)
-    return f"{clock[:8]}:{frames:02}"

@@ -56,7 +56,7 @@ def pack(store: Store, entry: Entry, out: Path, report: Report) -> None:
                 with path.open("rb") as file:
                     archive.addfile(member, _Counted(file, name, progress, report))
         os.replace(draft, out)
-    except OSError:
+    except BaseException:  # Ctrl-C, too: half a pack is as large and of no use
         draft.unlink(missing_ok=True)
         raise
 

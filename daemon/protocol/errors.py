@@ -107,7 +107,6 @@ ERRORS: dict[str, ErrorKind] = {
     ),
     "job.not_found": ErrorKind(RequestError, "List the jobs with `dubwright jobs`."),
     "job.wrong_state": ErrorKind(RequestError, "See the job's state with `dubwright jobs`."),
-    "job.cancelled": ErrorKind(RequestError, "Start it again with `dubwright retry`."),
     "schedule.invalid": ErrorKind(
         RequestError, "Write times of day like 22:00-06:30, to the minute, with commas between several."
     ),

@@ -1,10 +1,25 @@
 """A draft that was liked, made again as a final: the same seed, face, crop and mask, with every step."""
 
+from pathlib import Path
+
 import msgspec
 
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import RedubSpec, SpeakSpec, Take
 from daemon.protocol.reading import read_json, spec_from_builtins
+
+
+def read_final(take: Take) -> RedubSpec | SpeakSpec:
+    """Return the job that makes a take again as a final, by the sidecar beside it; reads that file.
+
+    Raises RequestError `take.not_found` when it is gone, and as `final_of`.
+    """
+    try:
+        sidecar = Path(take.sidecar).read_bytes()
+    except OSError as error:
+        message = f"What is known of take {take.take_id} is gone: {take.sidecar} cannot be read."
+        raise RequestError("take.not_found", message) from error
+    return final_of(take, sidecar)
 
 
 def final_of(take: Take, sidecar: bytes) -> RedubSpec | SpeakSpec:

@@ -17,7 +17,6 @@ USUAL_NIGHT = "22:00-06:30"
 
 Minutes = Annotated[int, msgspec.Meta(ge=1, le=24 * 60)]
 Celsius = Annotated[int, msgspec.Meta(ge=40, le=110)]
-Share = Annotated[int, msgspec.Meta(ge=1, le=100)]
 Program = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 

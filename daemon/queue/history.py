@@ -4,9 +4,11 @@ A job with a take that nobody has accepted or rejected yet is not forgotten for 
 its age. Takes on disk are the editor's: forgetting a job leaves them, with their sidecars, where they are.
 """
 
+import sqlite3
 from typing import NamedTuple
 
 from daemon.protocol.jobs import Job
+from daemon.queue.database import storage_error
 from daemon.queue.takes import TakeJournal
 
 KEPT = 1000
@@ -53,10 +55,13 @@ class HistoryJournal(TakeJournal):
         return gone
 
     def compact(self) -> bool:
-        """Make the file smaller if much of it is unused; return whether it was done."""
+        """Make the file smaller if much of it is unused; return whether it was done. Raises MachineError."""
         pages = self._db.execute("PRAGMA page_count").fetchone()[0]
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         if free < max(VACUUM_PAGES, VACUUM_SHARE * pages):
             return False
-        self._db.execute("VACUUM")
+        try:
+            self._db.execute("VACUUM")
+        except sqlite3.DatabaseError as error:  # it needs room for a second file
+            raise storage_error(error, self.path) from error
         return True

@@ -23,7 +23,7 @@ LISTING = """ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 WHEN
              finished_at DESC, number DESC"""
 """Jobs as people want to see them: what runs, what waits in the order it will run, what ended."""
 
-_WAITING = "state IN ('queued', 'held', 'paused')"
+WAITING = "state IN ('queued', 'held', 'paused')"
 
 
 def place_before(db: sqlite3.Connection, job_id: str, target: sqlite3.Row) -> None:
@@ -43,7 +43,7 @@ def _between(db: sqlite3.Connection, job_id: str, target: sqlite3.Row) -> float 
     """Return a position between `target` and the job before it; None when floats have no room left."""
     place = target["position"]
     before = db.execute(
-        f"""SELECT max(position) FROM jobs WHERE {_WAITING} AND priority = ? AND due = ? AND position <= ?
+        f"""SELECT max(position) FROM jobs WHERE {WAITING} AND priority = ? AND due = ? AND position <= ?
             AND number NOT IN (?, (SELECT number FROM jobs WHERE job_id = ?))""",
         (target["priority"], target["due"], place, target["number"], job_id),
     ).fetchone()[0]
@@ -56,7 +56,7 @@ def _between(db: sqlite3.Connection, job_id: str, target: sqlite3.Row) -> float 
 def _renumber(db: sqlite3.Connection, priority: int) -> None:
     """Space the waiting jobs of a priority out to whole numbers, in their order."""
     rows = db.execute(
-        f"SELECT number FROM jobs WHERE {_WAITING} AND priority = ? ORDER BY due, position, number",
+        f"SELECT number FROM jobs WHERE {WAITING} AND priority = ? ORDER BY due, position, number",
         (priority,),
     ).fetchall()
     top = db.execute("SELECT ifnull(max(number), 0) FROM jobs").fetchone()[0]

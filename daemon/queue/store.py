@@ -18,7 +18,7 @@ from daemon.protocol.jobs import FINAL_STATES, TRANSITIONS, Job, JobSpec, JobSta
 from daemon.queue.history import HistoryJournal
 from daemon.queue.journal import SEQ_LEAP, StaleAttemptError
 from daemon.queue.nights import NightJournal
-from daemon.queue.order import LISTING, NEXT, NEXT_AT_REST, NO_DEADLINE, place_before
+from daemon.queue.order import LISTING, NEXT, NEXT_AT_REST, NO_DEADLINE, WAITING, place_before
 from daemon.queue.rows import COLUMNS, job_from, of_client, role_of, spec_from, to_json, uses_gpu
 from daemon.queue.timings import TimingJournal
 
@@ -71,16 +71,19 @@ class JobStore(NightJournal, TimingJournal, HistoryJournal):
         tonight: bool = False,
         deadline: float | None = None,
         client: str = "",
+        most_waiting: int | None = None,
     ) -> tuple[Job, bool]:
         """Put a job on the queue and return it, and whether it is new: the same key and spec is the same job.
 
         With `hold` it waits to be released, with `tonight` for the schedule. `client` is the public key of
         the paired machine that it belongs to, or empty.
-        Raises RequestError `job.key_reused`.
+        Raises RequestError `job.key_reused`; `queue.full` for a new one where `most_waiting` wait.
         """
         with self._change() as db:
             if key is not None and (job := self._job_of_key(db, key, spec)):
                 return job, False
+            if most_waiting is not None and self._is_full(db, most_waiting):
+                raise RequestError("queue.full", f"{most_waiting} jobs wait; the settings allow no more.")
             job_id = _new_id()
             db.execute(
                 """INSERT INTO jobs
@@ -261,14 +264,6 @@ class JobStore(NightJournal, TimingJournal, HistoryJournal):
         )
         return {str(state): found.get(state, 0) for state in JobState}
 
-    def is_full(self, limit: int) -> bool:
-        """Return whether `limit` jobs or more wait."""
-        states = ("queued", "held", "paused")
-        row = self._db.execute(
-            f"SELECT 1 FROM jobs WHERE state IN {states} LIMIT 1 OFFSET ?", (limit - 1,)
-        ).fetchone()
-        return row is not None
-
     def waits(self, role: str, *, at_rest: bool = False) -> bool:
         """Return whether a job waits for a worker of `role`; `at_rest` as for `claim`."""
         return self._db.execute(NEXT_AT_REST if at_rest else NEXT, (role,)).fetchone() is not None
@@ -297,6 +292,11 @@ class JobStore(NightJournal, TimingJournal, HistoryJournal):
 
     # Inside a transaction.
 
+    def _is_full(self, db: sqlite3.Connection, most: int) -> bool:
+        """Return whether `most` jobs or more wait."""
+        waiting = f"SELECT 1 FROM jobs WHERE {WAITING} LIMIT 1 OFFSET ?"
+        return db.execute(waiting, (most - 1,)).fetchone() is not None
+
     def _move(
         self,
         db: sqlite3.Connection,
@@ -315,12 +315,12 @@ class JobStore(NightJournal, TimingJournal, HistoryJournal):
             raise _wrong_state(row, to)
         now = self.clock()
         values = {"to": to, "now": now, "lease": now + LEASE_S, "crashes": crashes, "job_id": row["job_id"]}
-        values |= {"error": to_json(error), "result": to_json(result), "progress": None}
+        values |= {"error": to_json(error), "result": to_json(result)}
         if row["state"] == JobState.RUNNING:
-            self._leave_running(db, row, values)
+            self._leave_running(db, row)
         db.execute(f"UPDATE jobs SET state = :to, {_ON_ENTRY[to]} WHERE job_id = :job_id", values)
 
-    def _leave_running(self, db: sqlite3.Connection, row: sqlite3.Row, values: dict[str, Any]) -> None:
+    def _leave_running(self, db: sqlite3.Connection, row: sqlite3.Row) -> None:
         """Write down what a running job kept in memory, and how long it ran."""
         seq, progress = self._live.get(row["job_id"], (0, None))
         db.execute(

@@ -20,6 +20,7 @@ from daemon.redub.composite import Patch, bake, blend_crop, keep_out, overlay_pl
 from daemon.redub.crop import Area, from_16_bits
 from daemon.redub.meanwhile import Arrivals
 from daemon.redub.plan import Plan, ranges_where
+from daemon.redub.progress import WAITING
 from daemon.redub.stage import Stage
 from daemon.redub.take import TakeFiles, note_begun, note_unfinished, settle
 from daemon.worker.checkpoint import Checkpoints
@@ -141,9 +142,8 @@ def _write_baked(
 ) -> None:
     info = stage.plan.info
     coding = coding_of(info.pixels, info.colour, info.height)
-    done = 0
     frames: Iterator[Frame] = stage.source.frames(
-        stage.plan.delivered, still=lambda: stage.reporter.frames(done)
+        stage.plan.delivered, still=lambda: stage.reporter.frames(WAITING)
     )
     for done, (frame, (_, patch)) in enumerate(zip(frames, patches, strict=True), start=1):
         planes = frame.planes if patch is None else bake(frame.planes, info.pixels, coding, patch)

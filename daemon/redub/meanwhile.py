@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar, TypeVarTuple
 
-from daemon.redub.progress import Cancelled, Preview, Reporter
+from daemon.redub.progress import WAITING, Cancelled, Preview, Reporter
 
 T = TypeVar("T")
 Item = TypeVarTuple("Item")
@@ -107,8 +107,11 @@ def deliver_while_painting(
         try:
             paint(arrived)
             reporter.stage("deliver", frames)
+            shown = 0
             while not wait([delivery], timeout=_LOOK_S).done:
-                reporter.frames(quiet.done)
+                done = quiet.done
+                reporter.frames(done if done > shown else WAITING)
+                shown = done
         except BaseException:
             arrivals.call_off()
             raise

@@ -17,6 +17,7 @@ from daemon.redub.checks import Observations, lightness_change, ring_delta_e, sk
 from daemon.redub.likeness import Likeness
 from daemon.redub.meanwhile import one_ahead
 from daemon.redub.playback import Shown
+from daemon.redub.progress import WAITING
 from daemon.redub.views import Crops, Cutter, face_matrix
 
 
@@ -32,11 +33,13 @@ class Subject:
 
 
 def observe(subject: Subject, shown: Iterator[Shown], *, tick: Callable[[int], None]) -> Observations:
-    """Measure a take. `shown` are its frames, in order; `tick` is called with the number done."""
+    """Measure a take. `shown` are its frames, in order; `tick` is called with the number done,
+    or WAITING.
+    """
     seen = Observations()
     cutter = Cutter(subject.source.info, subject.region)
     eye = _Observer(subject, seen, cutter.side)
-    frames = subject.source.frames(subject.delivered, still=lambda: tick(seen.frames_found))
+    frames = subject.source.frames(subject.delivered, still=lambda: tick(WAITING))
     with ThreadPoolExecutor(1, thread_name_prefix="cut") as pool:
         for view in one_ahead(pool, cutter.cut, zip(frames, shown, strict=False)):
             seen.frames_found += 1

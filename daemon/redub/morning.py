@@ -9,6 +9,7 @@ import html
 import json
 import os
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +26,7 @@ from daemon.protocol.night import NightReport, ReportJob
 from daemon.redub.playback import Shown
 
 SIDE = 320  # px, the longest of a picture
-PICTURES = 200  # takes that get one
+PICTURES = 200  # takes that get one: looking into more would outlast the patience of whoever waits
 
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
@@ -47,14 +48,15 @@ def page(report: NightReport) -> str:
         f"{sum(report.badges.values())} takes",
         f"{report.gpu_hours:.1f} GPU hours, {report.busy_hours:.1f} hours of work in all",
     ]
+    pictures = iter(range(PICTURES))  # that may still be made
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
         f"<title>Dubwright, night of {html.escape(report.night)}</title><style>{STYLE}</style>",
         f"<h1>Night of {html.escape(report.night)}</h1><p>{'; '.join(figures)}.</p>",
-        _section("Done", report.done),
-        _section("Failed", report.failed),
-        _section("Cancelled", report.cancelled),
-        _section("Left for another night", report.left),
+        _section("Done", report.done, pictures),
+        _section("Failed", report.failed, pictures),
+        _section("Cancelled", report.cancelled, pictures),
+        _section("Left for another night", report.left, pictures),
     ]
     if report.given_way:
         reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in report.given_way)
@@ -76,11 +78,11 @@ def picture(take: Take) -> bytes | None:
 def _middle(take: Take, sidecar: dict) -> np.ndarray:
     rate, middle = Fraction(*take.rate), take.frames // 2
     path = Path(take.path)
-    is_overlay = sidecar["plan"]["deliver"] == "overlay"
-    if not is_overlay and not path.is_dir():
+    plan = sidecar.get("plan", {"deliver": "baked"})  # a spoken or generated video has none
+    if plan["deliver"] != "overlay" and not path.is_dir():
         with open_source(path, rate) as clip:
             return clip.frame(middle).upright_rgb8(SIDE)
-    first = sidecar["plan"]["range"][0] - sidecar["plan"]["handles"][0]
+    first = plan["range"][0] - plan["handles"][0]
     with open_source(Path(sidecar["source"]["path"]), rate) as source:
         under = source.frame(first + middle)
         rgb = under.upright_rgb8(SIDE)
@@ -104,23 +106,23 @@ def _laid_over(rgb: np.ndarray, source: Frame, overlay: Frame) -> np.ndarray:
     return np.rint(np.clip(laid, 0, 1) * 255).astype(np.uint8)[:height, :width]
 
 
-def _section(title: str, jobs: list[ReportJob]) -> str:
+def _section(title: str, jobs: list[ReportJob], pictures: Iterator[int]) -> str:
     if not jobs:
         return ""
-    return f"<h2>{title} ({len(jobs)})</h2>" + "".join(_job(job) for job in jobs)
+    return f"<h2>{title} ({len(jobs)})</h2>" + "".join(_job(job, pictures) for job in jobs)
 
 
-def _job(job: ReportJob) -> str:
+def _job(job: ReportJob, pictures: Iterator[int]) -> str:
     late = " <strong>after its deadline</strong>" if job.missed else ""
     lines = [f"<h3>{html.escape(job.name)}</h3><p>{html.escape(job.kind)}, {job.hours:.2f} hours{late}</p>"]
     if job.error is not None:
         lines.append(f"<p>{html.escape(job.error.message)} {html.escape(job.error.hint)}</p>")
-    takes = "".join(_take(take) for take in job.takes[:PICTURES])
+    takes = "".join(_take(take, pictures) for take in job.takes)
     return "".join(lines) + (f"<div class='takes'>{takes}</div>" if takes else "")
 
 
-def _take(take: Take) -> str:
-    data = picture(take)
+def _take(take: Take, pictures: Iterator[int]) -> str:
+    data = None if next(pictures, None) is None else picture(take)
     image = (
         "" if data is None else f"<img alt='' src='data:image/jpeg;base64,{base64.b64encode(data).decode()}'>"
     )

@@ -29,9 +29,10 @@ from daemon.protocol.jobs import (
     Take,
 )
 from daemon.protocol.reading import spec_from_builtins
+from daemon.protocol.timecode import clip_timecode
 from daemon.redub.guide import align_voice
 from daemon.redub.outline import save_outline
-from daemon.redub.plan import make_plan, resolve_range, timecode_at
+from daemon.redub.plan import make_plan, resolve_range
 from daemon.redub.production import check_file, make_take
 from daemon.redub.progress import Reporter
 from daemon.redub.stage import open_footage, set_stage, takes_folder
@@ -148,7 +149,7 @@ def describe_source(info: SourceInfo) -> dict[str, Any]:
         "variable_rate": info.is_vfr,
         "timecode": info.timecode,
         "reel": info.reel,
-        "ends_at": timecode_at(info, info.frame_count),
+        "ends_at": clip_timecode(info.frame_count, info.rate, info.timecode),
     }
 
 

@@ -15,11 +15,12 @@ from daemon.faces.painted import Painted
 from daemon.faces.pose import FACE_WIDTH
 from daemon.media.codecs import find_codec, keeps_alpha
 from daemon.media.deliver import check_picture
-from daemon.media.segment import FrameRange, format_timecode, parse_timecode, resolve_position, sample_at
+from daemon.media.segment import FrameRange, sample_at
 from daemon.media.source import Source, SourceInfo
 from daemon.media.voice import ConformedVoice, Voice
 from daemon.protocol.errors import RequestError
 from daemon.protocol.jobs import AlignSpec, Codec, FacesSpec, MaskSpec, Position, RedubSpec
+from daemon.protocol.timecode import clip_timecode, resolve_position
 
 INTERLACED = (
     "The clip is interlaced: the mouth is the same in both fields of a frame. "
@@ -81,7 +82,7 @@ class Plan:
             "range": [self.frames.start, self.frames.stop],
             "handles": [self.frames.start - self.delivered.start, self.delivered.stop - self.frames.stop],
             "frames": len(self.delivered),
-            "timecode": timecode_at(info, self.delivered.start),
+            "timecode": clip_timecode(self.delivered.start, info.rate, info.timecode),
             "voice_at": self.voice_at,
             "left_alone": ranges_where(~self.editable, self.frames.start),
             "painted_out": [[painted.frames.start, painted.frames.stop] for painted in self.painted],
@@ -142,7 +143,7 @@ def resolve_range(spec: RedubSpec | FacesSpec | AlignSpec, info: SourceInfo) -> 
     if len(frames) == 0:
         raise RequestError("range.empty", f"The range {spec.in_} to {spec.out} holds no frame.")
     if frames.clip(info.frames) != frames:
-        first, last = (timecode_at(info, frame) for frame in (0, info.frame_count))
+        first, last = (clip_timecode(frame, info.rate, info.timecode) for frame in (0, info.frame_count))
         raise RequestError(
             "range.outside",
             f"The range {spec.in_} to {spec.out} is frames {frames.start} to "
@@ -150,12 +151,6 @@ def resolve_range(spec: RedubSpec | FacesSpec | AlignSpec, info: SourceInfo) -> 
             f"{info.frame_count}, {first} to {last}.",
         )
     return frames
-
-
-def timecode_at(info: SourceInfo, frame: int) -> str:
-    """Return the clip's timecode at `frame`; a clip without one counts from 00:00:00:00."""
-    start = info.timecode or "00:00:00:00"
-    return format_timecode(parse_timecode(start, info.rate) + frame, info.rate, drop_frame=";" in start)
 
 
 def ranges_where(flags: np.ndarray, first: int) -> list[list[int]]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from daemon.redub.meanwhile import Arrivals, deliver_while_painting
 from daemon.redub.measure import Subject, observe
 from daemon.redub.plan import Plan, ranges_where
 from daemon.redub.playback import play
-from daemon.redub.progress import Reporter
+from daemon.redub.progress import WAITING, Reporter
 from daemon.redub.stage import Stage
 from daemon.redub.take import TakeFiles, digest, plan_files, read_take, write_sidecar
 from daemon.worker.checkpoint import Checkpoints
@@ -71,7 +72,8 @@ def paint_and_deliver(
         render(engine, shot, chunks, checkpoints, stage.reporter, arrived)
 
     def deliver_apart(reporter: Reporter, arrivals: Arrivals) -> None:
-        crops = CropReader(stage.source, shot.region, still=lambda: reporter.frames(0), ahead=stage.crops)
+        still = partial(reporter.frames, WAITING)
+        crops = CropReader(stage.source, shot.region, still=still, ahead=stage.crops)
         apart = replace(stage, reporter=reporter, crops=crops)
         deliver(apart, engine, Painting(chunks, checkpoints, arrivals, shot.seed), files)
 

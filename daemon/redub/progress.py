@@ -8,8 +8,13 @@ STAGES = ("probe", "track", "voice", "learn", "engine", "deliver", "check")
 """The stages of a redub job, in order. Their share of the time is learned per machine (daemon/queue)."""
 
 
+WAITING = -1
+"""For `Reporter.frames` while nothing but waiting is done: it looks for a stop and is no step. A job that
+makes no step for long hangs (daemon/worker/watch.py)."""
+
+
 class Cancelled(BaseException):
-    """Raised by `Reporter.check` when the job was cancelled or paused; unwinds the whole pipeline.
+    """Raised by a Reporter when the job was cancelled or paused; unwinds the whole pipeline.
 
     Not an Exception, so that no `except Exception` on the way can swallow it.
     """
@@ -39,7 +44,7 @@ class Reporter(Protocol):
         ...
 
     def frames(self, done: int) -> None:
-        """Say how many frames of the stage are done, and raise Cancelled if the job should stop."""
+        """Say how many frames of the stage are done, or WAITING; raise Cancelled if the job should stop."""
         ...
 
     def log(self, sentence: str) -> None:

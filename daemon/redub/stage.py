@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,7 @@ from daemon.protocol.jobs import AlignSpec, FacesSpec, RedubSpec
 from daemon.redub.crop_reader import CropReader
 from daemon.redub.likeness import Likeness, learn_likeness
 from daemon.redub.plan import Plan, make_plan
-from daemon.redub.progress import Reporter
+from daemon.redub.progress import WAITING, Reporter
 from daemon.redub.surroundings import crop_around, surroundings
 from daemon.redub.survey import Survey, material_range, survey
 from daemon.redub.take import take_folder_name
@@ -111,14 +112,15 @@ def _set_stage(plan: Plan, source: Source, *, work: Path, job_id: str, reporter:
     _require_mask(region, plan)
     reporter.stage("voice", len(frames))
     speech = speech_activity(plan.voice.mono16k, info.rate, frames)
-    crops = CropReader(source, region, still=lambda: reporter.frames(0))
+    still = partial(reporter.frames, WAITING)
+    crops = CropReader(source, region, still=still)
     around = surroundings(frames, footage, info.rate, spec.timing)
     material = Material(footage, track, patch, sound, patch_matrix)
     shot = Shot(
         info.rate,
         frames,
         region,
-        crop_around(crops, source, track, around, still=lambda: reporter.frames(0)),
+        crop_around(crops, source, track, around, still=still),
         material,
         plan.voice.mono16k,
         speech,

@@ -19,7 +19,7 @@ from daemon.media.source import Frame, Source
 from daemon.protocol.errors import MediaError
 from daemon.redub.crop import sample_crop
 from daemon.redub.meanwhile import one_ahead
-from daemon.redub.progress import Reporter
+from daemon.redub.progress import WAITING, Reporter
 
 TRACKING_SIDE = 640  # px, longest side of the picture the faces are followed in
 DETAIL_SIDE = 1920  # px, of the larger picture that small faces are measured in
@@ -112,7 +112,7 @@ def survey(
         return known
     found = _Pass(source, frames, work if keep_patches else None)
     needed = needed or frames
-    readable = _readable(source, frames, needed, lambda: reporter.frames(found.done))
+    readable = _readable(source, frames, needed, lambda: reporter.frames(WAITING))
     followed = (found.follow(frame, picture) for frame, picture in readable)
     with ThreadPoolExecutor(1, thread_name_prefix="patches") as pool:
         for _ in one_ahead(pool, found.keep, followed):

@@ -131,7 +131,7 @@ def settle(part: Path, final: Path) -> None:
     """Bring a finished file, or folder, to its place: flushed to disk, then renamed."""
     for path in [part, *part.rglob("*")] if part.is_dir() else [part]:
         if path.is_file():
-            with path.open("rb") as file:
+            with path.open("rb+") as file:  # Windows flushes only what may be written
                 os.fsync(file.fileno())
     if final.is_dir():
         shutil.rmtree(final)  # of this very take, whose sidecar was never written

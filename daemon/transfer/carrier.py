@@ -129,6 +129,9 @@ class Carrier:
         for attempt in range(TRIES):
             try:
                 return self._upload(file)
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise MediaError("source.unreadable", f"{path} cannot be read: {why}.") from error
             except RequestError as error:
                 if error.code not in ("transfer.damaged", "transfer.unknown") or attempt == TRIES - 1:
                     raise

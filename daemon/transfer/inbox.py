@@ -94,7 +94,8 @@ class Inbox:
 
     def used(self) -> int:
         """Return the bytes that the machine's media and takes have on the disk, and what is announced."""
-        return folder_size(self._folder) + sum(part.size - part.have for part in self._open.values())
+        coming = list(self._open.values())  # which another thread may change meanwhile
+        return folder_size(self._folder) + sum(part.size - part.have for part in coming)
 
     def check_room(self) -> None:
         """Refuse more while the machine's room is used up. Raises RequestError `transfer.quota`."""
@@ -155,7 +156,7 @@ class Inbox:
             self._drop(sha256)
             raise RequestError("transfer.damaged", f"{part.name} arrived, but is not what was announced.")
         path, final = self._path(sha256), self.media / sha256 / part.name
-        with path.open("rb") as file:
+        with path.open("rb+") as file:  # Windows flushes only what may be written
             os.fsync(file.fileno())
         final.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.replace(final)

@@ -66,7 +66,7 @@ class Child:
         self.is_hung = False  # it was ended because its job made no step
         self.has_used_gpu = False
         self.heard_at = self.renewed_at = self.stepped_at = time.monotonic()
-        self.looks = 0
+        self.steps = 0
         self._loop = loop
         self._on_report = on_report
         self._on_exit = on_exit
@@ -81,7 +81,7 @@ class Child:
         """Give the worker a job."""
         self.state, self.claim, self.eta, self.stopping = "busy", claim, eta, None
         self.heard_at = self.renewed_at = self.stepped_at = time.monotonic()
-        self.looks = 0
+        self.steps = 0
         self.has_used_gpu |= uses_gpu(claim.spec)
         self._outbox.put(Run(claim.job_id, claim.attempt, claim.spec, str(work)))
 

@@ -59,7 +59,7 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     done: int
     total: int
     megapixels: float  # of one source frame; 0: not known
-    looks: int = 0  # how often the job itself, not the thread of the beats, has looked up
+    steps: int = 0  # that the job itself has made, not the thread of the beats
 
 
 class Logged(msgspec.Struct, frozen=True, tag=True):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from daemon.protocol.events import PREVIEW_LIMIT
-from daemon.redub.progress import Cancelled, Preview
+from daemon.redub.progress import WAITING, Cancelled, Preview
 from daemon.worker.failure import error_info
 from daemon.worker.messages import (
     ORDERS,
@@ -56,7 +56,7 @@ class PipeReporter:
         self._stage, self._done, self._total = "", 0, 0
         self._megapixels = 0.0
         self._previewed_at = -PREVIEW_S
-        self._looks = 0
+        self._steps = 0
         self._since = time.monotonic()
 
     def picture(self, width: int, height: int) -> None:
@@ -68,15 +68,18 @@ class PipeReporter:
         self._end_stage()
         self._stage, self._done, self._total = name, 0, total
         self.beat()
-        self._check()
+        self._step()
 
     def frames(self, done: int) -> None:
         """Say how many frames of the stage are done, and raise Cancelled if the job should stop.
 
-        A smaller number than before only looks for the stop.
+        A smaller number than before is a step within a frame, WAITING is none.
         """
         self._done = max(self._done, done)
-        self._check()
+        if done == WAITING:
+            self._raise_if_stopped()
+        else:
+            self._step()
 
     def log(self, sentence: str) -> None:
         """Add a sentence for people to the job's log."""
@@ -99,7 +102,7 @@ class PipeReporter:
     def beat(self) -> None:
         """Tell the server where the job is; from any thread."""
         self._send(
-            Beat(self.order.attempt, self._stage, self._done, self._total, self._megapixels, self._looks)
+            Beat(self.order.attempt, self._stage, self._done, self._total, self._megapixels, self._steps)
         )
 
     def finish(self) -> list[StageTiming]:
@@ -108,8 +111,11 @@ class PipeReporter:
         self._stage = ""
         return self.timings
 
-    def _check(self) -> None:
-        self._looks += 1
+    def _step(self) -> None:
+        self._steps += 1
+        self._raise_if_stopped()
+
+    def _raise_if_stopped(self) -> None:
         if self._stop.is_set():
             raise Cancelled
 

@@ -183,12 +183,12 @@ class Supervisor:
         child = self._children.get(role)
         if child is None:
             self._start_worker(role)
-        elif child.state == "idle" and (claim := self._store.claim(role, at_rest=self._at_rest)):
+            return
+        while child.state == "idle" and (claim := self._store.claim(role, at_rest=self._at_rest)):
             try:
                 self._hand_over(child, claim)
             except Exception as error:  # noqa: BLE001 - a rim: a claimed job is never left running by nobody
                 self._give_up(claim, error)
-                self._fill(role)
 
     def _give_up(self, claim: Claim, error: Exception) -> None:
         """End a job that could not be handed to a worker."""
@@ -266,8 +266,8 @@ class Supervisor:
                 self._end_job(child, STOPPED_STATE[child.stopping or "pause"])
 
     def _progress(self, child: Child, claim: Claim, beat: Beat) -> None:
-        if beat.looks != child.looks:
-            child.looks, child.stepped_at = beat.looks, child.heard_at
+        if beat.steps != child.steps:
+            child.steps, child.stepped_at = beat.steps, child.heard_at
         if beat.stage and child.eta is not None:
             progress = child.eta.update(beat.stage, beat.done, beat.total, beat.megapixels)
             self._store.report(claim.job_id, progress)

@@ -21,6 +21,7 @@ from .sequencer import find_editor
 
 CHILD = Path(__file__).with_name("bake_child.py")
 LAST_LINES = 20
+LAST_WORDS_S = 1.0  # what a Blender that ended said last, and mostly why, is still on its way
 NO_WINDOW = 0x08000000
 RENDER_IT = "Render it to a file and put that in its place."
 
@@ -37,6 +38,7 @@ class Bake:
         self._said: list[str] = []
         self._done = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._reader: threading.Thread | None = None
 
     def poll(self) -> float:
         """Return how far it is."""
@@ -44,12 +46,10 @@ class Bake:
             if Bake.running is not None:
                 return 0.0
             self._process = self._begin()
-        while not self._lines.empty():
-            line = self._lines.get()
-            self._said = [*self._said, line][-LAST_LINES:]
-            if line.startswith("BAKED "):
-                self._done = int(line.split()[1])
         status = self._process.poll()
+        if status is not None and self._reader is not None:
+            self._reader.join(LAST_WORDS_S)
+        self._take_lines()
         if status is None:
             return min(self._done / self._frames, 0.99)
         self._end()
@@ -85,8 +85,16 @@ class Bake:
                 "bake.failed", f"A second Blender cannot be started: {error.strerror}.", RENDER_IT
             ) from error
         Bake.running = self
-        threading.Thread(target=_read_lines, args=(process.stdout, self._lines), daemon=True).start()
+        self._reader = threading.Thread(target=_read_lines, args=(process.stdout, self._lines), daemon=True)
+        self._reader.start()
         return process
+
+    def _take_lines(self) -> None:
+        while not self._lines.empty():
+            line = self._lines.get()
+            self._said = [*self._said, line][-LAST_LINES:]
+            if line.startswith("BAKED "):
+                self._done = int(line.split()[1])
 
     def _end(self) -> None:
         if Bake.running is self:

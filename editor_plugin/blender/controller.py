@@ -70,7 +70,7 @@ class Controller:
         now = {status.key: status.state for status in self.statuses()}
         if any(state == "placed" != before.get(key) for key, state in now.items()):
             _push_undo("Place take")
-        return TICK_S if self._link.is_open or self._session.is_baking else None
+        return None if self._link.is_heard_out and not self._session.is_baking else TICK_S
 
     def start_timer(self) -> None:
         """Have `tick` called while Blender is idle."""

@@ -41,6 +41,8 @@ class Window:
         self.root.report_callback_exception = self._tell_surprise
         self._ticks = 0
         self._voices: dict[str, str] = {}  # what the user reads -> the clip's id
+        self._rows: list[tuple[str, str, str]] = []  # key, state and shown take of each re-dub in the list
+        self._lines: dict[str, tkinter.StringVar] = {}  # what is said of each, by its key
         self._build()
         self.do(lambda: self.message.set(" ".join(session.recover())))
         self._refresh()
@@ -127,16 +129,23 @@ class Window:
         self.voice.set(filedialog.askopenfilename(parent=self.root) or self.voice.get())
 
     def _refresh(self) -> None:
-        for child in self.listing.winfo_children():
-            child.destroy()
-        for status in self._session.statuses(self._project):
-            if status.state != "removed":
+        """Say how each re-dub stands. Buttons are made anew only where others are due: a click takes time."""
+        statuses = [one for one in self._session.statuses(self._project) if one.state != "removed"]
+        rows = [(one.key, one.state, one.shown) for one in statuses]
+        if rows != self._rows:
+            self._rows, self._lines = rows, {}
+            for child in self.listing.winfo_children():
+                child.destroy()
+            for status in statuses:
                 self._show(status)
+        for status in statuses:
+            self._lines[status.key].set(f"{status.job_id}: {status.sentence}")
 
     def _show(self, status: Status) -> None:
         row = ttk.Frame(self.listing)
         row.pack(fill="x", pady=2)
-        ttk.Label(row, text=f"{status.job_id}: {status.sentence}").pack(side="left")
+        self._lines[status.key] = tkinter.StringVar(self.root)
+        ttk.Label(row, textvariable=self._lines[status.key]).pack(side="left")
         offered: list[tuple[str, Callable[[], Any]]] = []
         if status.state == "ready":
             offered.append(("Place", lambda: self._session.place(status.key)))

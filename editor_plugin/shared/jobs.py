@@ -10,6 +10,8 @@ from .journal import Entry, Journal
 from .link import Link, raise_error
 from .problems import PluginError
 
+JOBS = "job/"  # the topic of every job's events
+
 
 class Jobs:
     """Keeps the journal's entries as the daemon says they stand."""
@@ -20,11 +22,14 @@ class Jobs:
         self._note = note
         self.progress: dict[str, dict[str, Any]] = {}  # by the job's id
         self.ready: list[str] = []  # keys of entries whose takes have come
+        self._followed: dict[str, None] = {}  # keys of what was sent or asked for here
+        self._is_live = False  # the bridge passes events on
 
     def submit(self, entry: Entry) -> None:
         """Send an entry's request. Raises PluginError when no bridge can be started."""
         key = f"{entry.key}-{entry.turn}" if entry.turn else entry.key
         body = {"spec": entry.spec, "key": key, "submitted_by": "plugin"}
+        self._followed[entry.key] = None
         try:
             self._link.send("submit_job", body, lambda reply: self._submitted(entry.key, reply))
         except PluginError as error:
@@ -34,6 +39,7 @@ class Jobs:
     def refresh(self, entry: Entry) -> None:
         """Ask how an entry's job stands."""
         if entry.job_id:
+            self._followed[entry.key] = None
             self._link.send("get_job", {"job_id": entry.job_id}, self._hear_reply)
 
     def cancel(self, entry: Entry) -> None:
@@ -63,7 +69,8 @@ class Jobs:
         except PluginError as error:
             self._note(error)
             is_unsaid = error.code.startswith(("bridge.", "daemon."))  # then it may have arrived: ask again
-            self._journal.move(entry, states.SUBMITTING if is_unsaid else states.FAILED, error=str(error))
+            if entry.state != states.REMOVED:
+                self._journal.move(entry, states.SUBMITTING if is_unsaid else states.FAILED, error=str(error))
             return
         job = reply["body"]["job"]
         if entry.state == states.REMOVED:  # cancelled before the daemon had answered
@@ -85,8 +92,32 @@ class Jobs:
             self.progress[body["job_id"]] = body["progress"]
         elif kind == "job_changed":
             self._hear_changed(body["job"])
+        elif kind == "subscribed" and body["topic"] == JOBS:
+            self._is_live = True
+            self._try(self._catch_up)
+        elif kind == "bridge_gone" and self._is_live and self._unfinished():
+            self._is_live = False  # one that ends before its first event is not started again by itself
+            self._try(self._link.open)
         elif kind == "error":
             self._note_error(event)
+
+    def _catch_up(self) -> None:
+        """Ask for what may have happened while no events came; send again what may not have arrived."""
+        for entry in self._unfinished():
+            if entry.state == states.WAITING:
+                self.refresh(entry)
+            elif entry.error:
+                self.submit(entry)
+
+    def _unfinished(self) -> list[Entry]:
+        found = [self._journal.find(key) for key in self._followed]
+        return [one for one in found if one is not None and one.state in (states.SUBMITTING, states.WAITING)]
+
+    def _try(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except PluginError as error:
+            self._note(error)
 
     def _hear_changed(self, job: dict[str, Any]) -> None:
         entry = self._journal.of_job(job["job_id"])

@@ -49,11 +49,17 @@ class Link:
         self._complaints: collections.deque[str] = collections.deque(maxlen=STDERR_LINES)
         self._numbers = itertools.count(1)
         self._threads: list[threading.Thread] = []
+        self._is_heard_out = True
 
     @property
     def is_open(self) -> bool:
         """Say whether a bridge runs."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def is_heard_out(self) -> bool:
+        """Say whether nothing can come any more: no bridge runs, and what the last one said was polled."""
+        return self._is_heard_out
 
     @property
     def complaints(self) -> str:
@@ -62,7 +68,7 @@ class Link:
 
     def open(self) -> None:
         """Start the bridge, agree on a version, subscribe. Raises PluginError `bridge.start`."""
-        if self.is_open:
+        if self.is_open and not self._is_heard_out:
             return
         self.close()
         self._heard, self._outbox = queue.Queue(), queue.Queue()
@@ -83,7 +89,7 @@ class Link:
                 "Run `python3 installer` again.",
                 detail=str(error),
             ) from error
-        process = self._process
+        process, self._is_heard_out = self._process, False
         self._threads = [
             threading.Thread(target=_read_lines, args=(process.stdout, self._heard), daemon=True),
             threading.Thread(target=_read_complaints, args=(process.stderr, self._complaints), daemon=True),
@@ -141,7 +147,7 @@ class Link:
 
     def close(self) -> None:
         """End the bridge; the daemon goes on."""
-        process, self._process = self._process, None
+        process, self._process, self._is_heard_out = self._process, None, True
         if process is None:
             return
         self._outbox.put(None)
@@ -160,6 +166,7 @@ class Link:
 
     def _take(self, message: dict[str, Any]) -> None:
         if message is GONE:
+            self._is_heard_out = True
             self._lose("Dubwright's bridge ended.")
             self._events.append(message)
             return

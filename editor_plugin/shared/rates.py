@@ -93,8 +93,3 @@ def format_timecode(count: int, rate: Fraction, *, drop: bool) -> str:
     hours, minutes = divmod(minutes, 60)
     separator = ";" if drop else ":"
     return f"{hours:02}:{minutes:02}:{seconds:02}{separator}{frames:02}"
-
-
-def to_frame(value: int, from_rate: Fraction, to_rate: Fraction) -> int:
-    """Return position `value` at another rate, rounded half up."""
-    return (value * to_rate / from_rate + Fraction(1, 2)).__floor__()

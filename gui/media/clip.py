@@ -18,6 +18,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 
+from daemon.protocol.timecode import conform_timecode
 from gui.texts import text
 
 _HD_LINES = 720  # from here on, an untagged picture is BT.709
@@ -81,6 +82,9 @@ class Clip:
             raise ClipError(text("clip.unreadable", name=path.name)) from error
         try:
             self.facts = self._examine(path)
+        except FFmpegError as error:
+            self._container.close()
+            raise ClipError(text("clip.unreadable", name=path.name)) from error
         except ClipError:
             self._container.close()
             raise
@@ -283,10 +287,11 @@ class Clip:
         return min(_STANDARD_RATES, key=lambda rate: abs(np.log(float(rate) * usual)))
 
     def _read_timecode(self, rate: Fraction) -> str | None:
-        for stream in (self._stream, *self._container.streams):
-            if "timecode" in stream.metadata:
-                return stream.metadata["timecode"]
-        return self._container.metadata.get("timecode")
+        for holder in (self._stream, *self._container.streams, self._container):
+            for key, value in holder.metadata.items():
+                if key.lower() == "timecode":  # Matroska writes it in capitals
+                    return conform_timecode(value.strip(), rate, rate)
+        return None
 
 
 def _ignore(_: VideoFrame) -> None:

@@ -102,13 +102,7 @@ class Player(QObject):
     def set_sound(self, samples: np.ndarray) -> None:
         """Give the sound of the whole stretch: (n, 2) int16 at 48 kHz, its first sample at frame 0."""
         self._samples = samples
-
-    def set_length(self, rate: Fraction, count: int) -> None:
-        """Correct the rate and the length, once they are known; in and out go back to the ends."""
-        self.rate, self.count = rate, count
-        self.in_, self.out = 0, count
-        self.range_changed.emit()
-        self.seek(self.position)
+        self._go_on()
 
     def set_range(self, in_: int, out: int) -> None:
         """Set the half-open range that is looped."""

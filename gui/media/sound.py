@@ -42,16 +42,6 @@ def sound_length_s(path: Path) -> float | None:
         return None
 
 
-def peaks_of(samples: np.ndarray, count: int) -> np.ndarray:
-    """Return (count, 2) float: the lowest and highest value, -1 to 1, in each of `count` equal parts."""
-    if len(samples) == 0 or count <= 0:
-        return np.zeros((max(0, count), 2))
-    mono = samples.mean(axis=1) / 32768
-    edges = np.linspace(0, len(mono), count + 1).astype(int)[:-1]
-    edges = np.minimum(edges, len(mono) - 1)
-    return np.stack([np.minimum.reduceat(mono, edges), np.maximum.reduceat(mono, edges)], axis=1)
-
-
 def _decode(container: InputContainer, start_s: float, length_s: float | None) -> np.ndarray:
     stream = container.streams.audio[0]
     if start_s > 1:

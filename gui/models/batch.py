@@ -11,18 +11,17 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from daemon.protocol.errors import DubwrightError
+from daemon.protocol.errors import DubwrightError, RequestError
 from daemon.protocol.jobs import RedubSpec
 from daemon.protocol.reading import spec_from_builtins
-from gui.media.clip import Clip, ClipError
+from daemon.protocol.timecode import resolve_position
+from gui.media.clip import Clip, ClipError, ClipFacts
 from gui.media.sound import SOUND_SUFFIXES, sound_length_s
-from gui.models.timecode import parse_position
 from gui.texts import text
 
 PICTURE_SUFFIXES = frozenset({".mov", ".mp4", ".mxf", ".mkv", ".avi", ".m4v", ".mts", ".webm"})
@@ -147,7 +146,7 @@ def check(row: Row) -> Checked:
         voice_s = sound_length_s(Path(row.voice))
         if voice_s is None:
             return Checked(None, text("batch.silent", name=Path(row.voice).name))
-        plain = row.fields if row.is_from_timeline else _to_plain(row, facts.rate, facts.timecode)
+        plain = row.fields if row.is_from_timeline else _to_plain(row, facts)
         plain = {"out": facts.frame_count, "in": 0, **plain}
         spec = spec_from_builtins(plain)
     except (ClipError, ValueError) as error:
@@ -163,14 +162,14 @@ def check(row: Row) -> Checked:
     return Checked(spec, length if is_counted else text("batch.ready_plain", voice=f"{voice_s:.1f}"))
 
 
-def _to_plain(row: Row, rate: Fraction, timecode: str | None) -> dict[str, Any]:
+def _to_plain(row: Row, facts: ClipFacts) -> dict[str, Any]:
     """Return a job as plain values. Raises ValueError with a sentence."""
     plain: dict[str, Any] = {"source": row.clip}
     for name, value in row.fields.items():
         if name in POSITIONS:
             try:
-                plain[name] = parse_position(str(value), rate, timecode)
-            except ValueError as error:
+                plain[name] = resolve_position(str(value), facts.rate, facts.timecode, facts.frame_count)
+            except RequestError as error:
                 raise ValueError(text("batch.bad_position", column=name, text=value)) from error
         elif name in NUMBERS:
             if not str(value).strip().isdigit():

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from daemon.protocol.jobs import Position, RedubSpec, Take
+from daemon.protocol.finals import read_final
+from daemon.protocol.jobs import JobSpec, Position, RedubSpec, Take
 
 
 class ShotKey(NamedTuple):
@@ -26,18 +27,12 @@ def next_take_of(spec: RedubSpec, seeds: Sequence[int]) -> RedubSpec:
     return msgspec.structs.replace(spec, seed=max(seeds) + 1, takes=1)
 
 
-def final_of(spec: RedubSpec, take: Take) -> RedubSpec:
-    """Return the job that makes a draft again in final quality.
+def final_of(spec: RedubSpec, take: Take) -> JobSpec:
+    """Return the job that makes a draft again in final quality; reads a file, so not for the window's thread.
 
-    A draft of the wan engine keeps its seed and is named, so that the final follows it; a take of another
-    engine only gives its shot.
+    The final of a draft of the wan engine is that of `dubwright final`; a take of another engine only gives
+    its shot. Raises RequestError.
     """
-    is_draft = take.engine == "wan"
-    return msgspec.structs.replace(
-        spec,
-        engine="wan",
-        quality="final",
-        takes=1,
-        seed=take.seed if is_draft else spec.seed,
-        draft=take.take_id if is_draft else None,
-    )
+    if take.engine == "wan":
+        return read_final(take)
+    return msgspec.structs.replace(spec, engine="wan", quality="final", takes=1, draft=None)

@@ -127,8 +127,8 @@ class JobTable(ColumnTable):
         now = self._rows[: self._active_count]
         known = set(now)
         wanted = [job_id for job_id in active.order if job_id in known]
-        if len(wanted) < len(now):
-            wanted += [job_id for job_id in now if job_id not in set(wanted)]
+        listed = set(wanted)
+        wanted += [job_id for job_id in now if job_id not in listed]
         if wanted != now:
             self._reorder(wanted)
 

@@ -14,6 +14,7 @@ from daemon.protocol.jobs import (
     JobState,
     ProbeSpec,
     RedubSpec,
+    SpeakSpec,
 )
 from gui.texts import Key, text
 
@@ -49,6 +50,8 @@ def _spec_texts(job: Job) -> tuple[str, str, str, str]:
         shot = f"{Path(spec.source).name}  {spec.in_} – {spec.out}"
         engine = text("job.auto") if spec.engine == "auto" else spec.engine
         return shot, Path(spec.voice).name, engine, str(spec.takes)
+    if isinstance(spec, SpeakSpec):
+        return Path(spec.picture).name, Path(spec.voice).name, "wan", str(spec.takes)
     if isinstance(spec, GenerateSpec):
         return text("job.generate", task=spec.task), Path(spec.audio or "").name, "wan", ""
     return type(spec).__name__.removesuffix("Spec").lower(), "", "", ""
@@ -119,8 +122,7 @@ def clock_text(at: float) -> str:
 def time_text(at: float) -> str:
     """Return a moment: the time of today, else with the date."""
     moment = time.localtime(at)
-    is_today = time.strftime("%F", moment) == time.strftime("%F")
-    if is_today:
+    if moment[:3] == time.localtime()[:3]:
         return clock_text(at)
     month = text("time.months").split()[moment.tm_mon - 1]
     return text("time.date", day=moment.tm_mday, month=month, clock=clock_text(at))

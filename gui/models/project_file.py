@@ -1,5 +1,6 @@
 """A project on disk: one readable file with relative paths."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -27,6 +28,9 @@ def read_project(path: Path) -> Project:
         raise ProjectError(text("project.broken", name=path.name, why=error)) from error
     if isinstance(raw, dict) and isinstance(raw.get("version"), int) and raw["version"] > PROJECT_VERSION:
         raise ProjectError(text("project.newer", name=path.name, version=raw["version"]))
+    with contextlib.suppress(KeyError, TypeError, AttributeError):  # no project: `convert` says so
+        for shot in raw["shots"]:
+            shot.pop("jobs", None)  # which older apps wrote, and nobody read
     try:
         project = msgspec.convert(raw, Project)
     except msgspec.ValidationError as error:

@@ -31,7 +31,6 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     prompt: str = ""
     leave_alone: list[tuple[int, int]] = []  # half-open, in order, apart from each other
     mask: MaskSpec | None = None  # None: as it is found
-    jobs: list[str] = []  # those submitted for it
 
     @property
     def name(self) -> str:
@@ -74,8 +73,3 @@ class Project(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def shot(self, shot_id: int) -> Shot | None:
         """Return a shot by its id."""
         return next((shot for shot in self.shots if shot.shot_id == shot_id), None)
-
-    def missing_files(self) -> list[str]:
-        """Return the clips and voices that are not where the project says."""
-        files = {path for shot in self.shots for path in (shot.clip, shot.voice) if path}
-        return sorted(path for path in files if not Path(path).is_file())

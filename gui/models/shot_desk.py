@@ -290,13 +290,7 @@ class ShotDesk(QObject):
         def send(client: Client) -> Job:
             return client.submit(spec, hold=hold)
 
-        def sent(job: Job) -> None:
-            now = self._model.project.shot(shot.shot_id)
-            if now is not None:
-                self._model.change_shot(now.shot_id, jobs=[*now.jobs, job.job_id])
-            self.submitted.emit(job.job_id)
-
-        self._link.ask(send, sent, self.failed.emit)
+        self._link.ask(send, lambda job: self.submitted.emit(job.job_id), self.failed.emit)
 
     def _on_job(self, job_id: str) -> None:
         job = self._jobs.job(job_id)

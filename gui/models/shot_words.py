@@ -5,10 +5,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from daemon.protocol.messages import EstimateJobReply
+from daemon.protocol.timecode import clip_timecode
 from gui.media.clip import ClipFacts
 from gui.models.job_words import duration_text
 from gui.models.shot import Shot
-from gui.models.timecode import clip_timecode
 from gui.texts import text
 
 

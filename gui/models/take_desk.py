@@ -1,5 +1,6 @@
 """The take at hand: its shot, what it can be compared with, and every wish about it. Without widgets."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal
 
 from daemon.protocol.errors import ErrorInfo
-from daemon.protocol.jobs import RedubSpec, Take
+from daemon.protocol.jobs import JobSpec, RedubSpec, Take
 from gui.link import Link
 from gui.media.frame_folder import sound_file
 from gui.media.player import Track
@@ -127,18 +128,20 @@ class TakeDesk(QObject):
         take = self.take
         spec = None if take is None else self._spec_of(job_of(take))
         if take is not None and spec is not None:
-            self._submit(next_take_of(spec, [other.seed for other in self._takes.siblings(take)]))
+            again = next_take_of(spec, [other.seed for other in self._takes.siblings(take)])
+            self._submit(lambda: again)
 
     def make_final(self) -> None:
         """Have the take made again in final quality."""
         take = self.take
         spec = None if take is None else self._spec_of(job_of(take))
         if take is not None and spec is not None:
-            self._submit(final_of(spec, take))
+            self._submit(lambda: final_of(spec, take))
 
-    def _submit(self, spec: RedubSpec) -> None:
+    def _submit(self, make: Callable[[], JobSpec]) -> None:
+        """Put a job on the queue; it is made on the link's thread."""
         self._link.ask(
-            lambda client: client.submit(spec),
+            lambda client: client.submit(make()),
             lambda made: self.submitted.emit(made.job_id),
             self.refused.emit,
         )

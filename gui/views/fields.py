@@ -18,8 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from daemon.protocol.errors import RequestError
+from daemon.protocol.timecode import clip_timecode, parse_timecode, resolve_position
 from gui.media.clip import ClipFacts
-from gui.models.timecode import clip_timecode, parse_position, parse_timecode
 from gui.texts import Key, text
 from gui.theme import colour
 from gui.views.parts import named
@@ -61,8 +62,8 @@ class TimecodeField(QLineEdit):
             return
         self.setModified(False)
         try:
-            frame = parse_position(self.text(), facts.rate, facts.timecode)
-        except ValueError:
+            frame = resolve_position(self.text(), facts.rate, facts.timecode, facts.frame_count)
+        except RequestError:
             self._mark(text("shots.bad_timecode", text=self.text()))
             return
         low, high = self._limits

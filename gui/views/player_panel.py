@@ -18,10 +18,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from daemon.protocol.timecode import clip_timecode
 from gui.media.player import Player
 from gui.media.sound_output import SoundDevices
 from gui.models.mode import MODE_KEYS, NEEDS_ALPHA, Mode
-from gui.models.timecode import clip_timecode
 from gui.texts import Key, text
 from gui.theme import GAP, colour
 from gui.views.icons import icon

@@ -216,7 +216,7 @@ class StatusPage(QWidget):
     def _copy_details(self) -> None:
         problems = list(self._status.problems) if self._status else []
         found = [self._link.error] if self._link.error is not None else problems
-        stamp = time.strftime("%F %T")
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         QGuiApplication.clipboard().setText("\n\n".join([stamp, *map(describe, found)]))
 
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSplitter, QStacke
 
 from daemon.protocol.errors import ErrorInfo
 from daemon.protocol.jobs import Take
+from daemon.protocol.timecode import conform_timecode
 from gui.link import Link
 from gui.media.background import Background
 from gui.media.thumbnail import make_thumbnail
@@ -232,7 +233,7 @@ class TakesPage(QWidget):
     def _on_opened(self, track: str) -> None:
         facts = self.panel.player.decoders[track].facts
         if track == "original" and facts is not None:
-            self.panel.timecode_start = facts.timecode
+            self.panel.timecode_start = conform_timecode(facts.timecode, facts.rate, self.panel.player.rate)
             self.panel.show_position()
 
     def _say(self, sentence: str) -> None:

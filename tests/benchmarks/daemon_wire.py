@@ -1,11 +1,10 @@
 """Times the daemon as clients feel it: start to first reply, submit, a list of 10,000 jobs, stop.
 
-    python tests/benchmarks/daemon_wire.py
+    python -m tests.benchmarks.daemon_wire
 
 It uses a home of its own, and nothing of the user's.
 """
 
-import os
 import statistics
 import tempfile
 import time
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daemon.client import Client
+from tests.benchmarks.home import home_for
 
 STARTS = 5
 SUBMITS = 10_000
@@ -47,8 +47,7 @@ def main() -> None:
         "in": 0,
         "out": 125,
     }
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["DUBWRIGHT_HOME"] = home
+    with tempfile.TemporaryDirectory() as name, home_for(Path(name), scripted=False):
         starts, stops = zip(*(start_and_stop() for _ in range(STARTS)), strict=True)
         tell("start to first reply", list(starts))
         tell("stop", list(stops))

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import hashlib
 import json
-import os
 import random
 import shutil
 import sqlite3
@@ -20,7 +19,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,12 +26,11 @@ from typing import Any
 import psutil
 
 from daemon.client import Client
-from daemon.connection import is_locked
-from daemon.faces.mesh import models_folder
 from daemon.launch import wait_until_stopped
 from daemon.paths import find_paths
 from daemon.protocol.errors import DubwrightError
 from daemon.protocol.jobs import Job, JobState, RedubSpec
+from tests.benchmarks.home import home_for
 from tests.leaping import LeapingClock, leaping_clock
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -297,24 +294,6 @@ class Stream:
         return hashlib.sha256(Path(done.takes[0].path).read_bytes()).hexdigest()
 
 
-@contextlib.contextmanager
-def home_for(folder: Path, *, scripted: bool) -> Iterator[Path]:
-    """Point this process and the daemons it starts at an empty home."""
-    before = {name: os.environ.get(name) for name in ("DUBWRIGHT_HOME", "DUBWRIGHT_RUNNER")}
-    os.environ["DUBWRIGHT_HOME"] = str(folder / "home")
-    if scripted:
-        os.environ["DUBWRIGHT_RUNNER"] = "tests.fakes.runner:run_job"
-    try:
-        yield folder
-    finally:
-        if is_locked(find_paths().lock_file):
-            with Client.connect(start=False, name="faults") as last:
-                last.shutdown()
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            os.environ.update({} if value is None else {name: value})
-
-
 def main() -> int:
     """Run, print the figures, and end with 1 if anything was wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -323,7 +302,6 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=0.5, help="seconds between two kills, about")
     parser.add_argument("--real", action="store_true", help="re-dub a shot instead of scripted jobs")
     options = parser.parse_args()
-    os.environ.setdefault("DUBWRIGHT_FACE_MODELS", str(models_folder()))  # home moves away
     with tempfile.TemporaryDirectory() as name, home_for(Path(name), scripted=not options.real) as folder:
         shot = None
         if options.real:

@@ -6,7 +6,6 @@ Without a shot, the bundled one. With --uhd the shot is first made into 60 secon
 worker is warm: one short job runs first, as in an editor's second hour.
 """
 
-import os
 import sys
 import tempfile
 import time
@@ -20,8 +19,8 @@ import psutil
 
 from daemon import demo
 from daemon.client import Client
-from daemon.faces.mesh import models_folder
 from daemon.protocol.jobs import JobState, RedubSpec
+from tests.benchmarks.home import home_for
 
 LISTED = 10_000
 UHD = (3840, 2160)
@@ -97,15 +96,13 @@ def main() -> None:
     """Print the figures."""
     arguments = [word for word in sys.argv[1:] if not word.startswith("--")]
     shot, voice, start, stop = arguments or [demo.SHOT, demo.VOICE, "100", "200"]
-    os.environ.setdefault("DUBWRIGHT_FACE_MODELS", str(models_folder()))  # home moves away
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["DUBWRIGHT_HOME"] = folder
+    with tempfile.TemporaryDirectory() as name, home_for(Path(name), scripted=False) as folder:
         begun = time.perf_counter()
         with Client.connect(name="benchmark") as client:
             print(f"daemon start to first reply: {time.perf_counter() - begun:.2f} s")
             source = Path(shot).absolute()
             if "--uhd" in sys.argv:
-                source, start, stop = make_uhd(source, Path(folder)), "0", str(25 * UHD_S)
+                source, start, stop = make_uhd(source, folder), "0", str(25 * UHD_S)
             spec = RedubSpec(
                 source=str(source), voice=str(Path(voice).absolute()), in_=int(start), out=int(stop)
             )
@@ -115,7 +112,6 @@ def main() -> None:
             print(f"{source.name} {start} to {stop}, seconds since the submit: {shown}")
             print(f"worker's peak memory: {peak / 1e6:.0f} MB")
             time_requests(client)
-            client.shutdown()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import psutil
 from daemon.client import Client
 from daemon.paths import find_paths
 from daemon.protocol.jobs import JobState
-from tests.benchmarks.faults import home_for
+from tests.benchmarks.home import home_for
 
 AT_ONCE = 50
 

@@ -252,7 +252,21 @@ def bake(case: dict[str, Any], module: Any) -> Any:
             time.sleep(0.02)
         (clip,) = [one for one in sequencer.Sequencer().timeline().clips if one.clip_id == name]
         answer[name] = [clip.can_bake, clip.problem, scene.view_settings.view_transform]
+    answer["damaged"] = said_of_a_damaged_project(module, first, stop, Path(case["frames"], "damaged.mov"))
     return answer
+
+
+def said_of_a_damaged_project(module: Any, first: int, stop: int, path: Path) -> str:
+    """Return what the other Blender's last line was, asking for nothing else than how far it is."""
+    failure = part(module, "shared.problems").PluginError
+    running = part(module, "blender.bake").start("half", first, stop, str(path))
+    Path(f"{path}.blend").write_bytes(b"no project")
+    try:
+        while running.poll() < 1.0:
+            pass
+    except failure as error:
+        return error.detail.splitlines()[-1]
+    return ""
 
 
 def baked(case: dict[str, Any], module: Any) -> Any:

@@ -165,6 +165,8 @@ def test_what_a_strip_shows_is_rendered_as_it_is_and_without_the_projects_look(
         "frames": str(tmp_path),
     }
     said = run(blender, extension, tmp_path, case)["answer"]
+    assert said.pop("damaged").startswith("RuntimeError: ")
+    assert not list(tmp_path.glob("damaged*"))
     assert {name: answer[::2] for name, answer in said.items()} == {name: [True, "AgX"] for name in names}
     for name in names:
         shown = sorted((tmp_path / name).iterdir())

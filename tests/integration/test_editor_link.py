@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from daemon.client import Client
 from editor_plugin.shared import journal as states
 from editor_plugin.shared.actions import Session
 from editor_plugin.shared.journal import Journal
@@ -294,6 +295,40 @@ def test_accepting_marks_the_take_and_cancelling_ends_the_job(
         placed.pump()
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_what_happened_while_the_bridge_or_the_daemon_was_away_is_heard(
+    session: Session, client: Any, link: Link, tmp_path: Path
+) -> None:
+    (tmp_path / "takes").mkdir(exist_ok=True)
+
+    def wait_for_a_long_job() -> str:
+        options = Options(extra={"dest": str(tmp_path / "takes")})
+        session.redub_with_file("shot", os.path.abspath("loop"), options)
+        run_until(session, states.WAITING)
+        return session.statuses("project")[0].job_id
+
+    job_id = wait_for_a_long_job()
+    until_heard(session, lambda: session._jobs._is_live)
+    assert link._process is not None
+    link._process.kill()
+    link._process.wait()
+    client.cancel(job_id)
+    run_until(session, states.FAILED)
+    assert wait_for_a_long_job() == job_id
+    client.shutdown()
+    until_heard(session, lambda: "No daemon" in str(session.trouble))
+    with Client.connect(name="test") as other:  # which starts it again
+        other.cancel(job_id)
+        run_until(session, states.FAILED)
+
+
+def until_heard(session: Session, is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        session.pump()
+        assert time.monotonic() < deadline, session.trouble
+        time.sleep(0.005)
 
 
 def test_a_failed_job_says_why_in_the_panel(session: Session, script: Script, tmp_path: Path) -> None:

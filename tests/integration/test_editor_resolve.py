@@ -93,6 +93,9 @@ def test_a_click_in_the_window_brings_a_take(
     (clip,) = _wait_for_takes(window, host, 1)
     assert (clip.start, clip.stop) == (86440, 86470)
     window.root.update()
+    rows = window.listing.winfo_children()
+    window._session.on_change()  # as with every step that a job makes
+    assert window.listing.winfo_children() == rows  # or clicks would fall between two buttons
     _click(window.root, "Remove")
     assert not [one for one in host.timeline().clips if one.tag]
     file, under = window.list_voices()

@@ -12,7 +12,8 @@ from daemon.client import Client
 from daemon.protocol.events import JobChanged, JobProgressed
 from daemon.protocol.jobs import JobState
 from daemon.protocol.night import WEEKDAYS
-from tests.benchmarks.faults import Stream, home_for
+from tests.benchmarks.faults import Stream
+from tests.benchmarks.home import home_for
 from tests.benchmarks.soak import soak
 from tests.leaping import leaping_clock
 from tests.studio import ALONE

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QWidget
 from daemon.client import Client
 from daemon.demo import SHOT, VOICE
 from daemon.pairing.hosts import VARIABLE
+from daemon.protocol.errors import MachineError
 from daemon.protocol.jobs import Job, JobState, RedubSpec
 from gui.app import STATUS, TAKES, App
 from gui.link import LinkState
@@ -159,6 +161,25 @@ def test_a_stopped_daemon_stays_stopped_and_actions_say_why(app: App, client: Cl
     assert "away" in button.toolTip()
     app.status_page.start.click()
     wait_until(lambda: app.link.is_online and button.isEnabled())
+
+
+def test_everyone_who_asked_is_told_when_a_call_or_the_line_breaks(app: App) -> None:
+    told: list[str] = []
+    is_asked = threading.Event()
+
+    def slip(_: Client) -> None:
+        raise ValueError("a slip")
+
+    def lose(_: Client) -> None:
+        is_asked.wait()
+        raise MachineError("daemon.unreachable", "gone")
+
+    for call in (slip, lose, Client.status):
+        app.link.ask(call, failed=lambda info: told.append(info.code))
+    is_asked.set()
+    wait_until(lambda: len(told) == 3)
+    assert told == ["internal", "daemon.unreachable", "daemon.unreachable"]
+    wait_until(lambda: app.link.is_online)
 
 
 def test_the_daemon_of_another_machine_is_named_and_not_started_from_here(

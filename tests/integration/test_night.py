@@ -14,6 +14,7 @@ from daemon.config import ReportConfig
 from daemon.protocol.events import ReportWritten, ScheduleChanged
 from daemon.protocol.jobs import GenerateSpec, Job, JobState, RedubSpec
 from daemon.protocol.night import NightReport, ScheduleSettings
+from daemon.redub import morning
 from daemon.schedule.forecast import forecast
 from daemon.schedule.keeper import Keeper
 from daemon.schedule.report import load_report
@@ -136,6 +137,9 @@ def test_a_night_of_real_jobs_ends_with_a_report(
             page = Path(written.html).read_text()
             assert page.count("data:image/jpeg;base64,") == 3
             assert "shot &amp; co.mov at 8" in page
+            monkeypatch.setattr(morning, "PICTURES", 2)  # of a night so long that its page would take hours
+            page = morning.page(load_report(shift.daemon.paths, "2026-11-18"))
+            assert (page.count("data:image/jpeg;base64,"), page.count("class='path'")) == (2, 3)
             assert json.loads(told.read_text())["night"] == "2026-11-18"
             shift.at(NOON)  # once is enough
             assert sum(isinstance(e, ReportWritten) for e, _ in shift.daemon.events) == 1

@@ -161,8 +161,9 @@ def test_paths_outside_the_allowed_folders_are_refused_also_through_a_link(
                 client.submit({**spec, field: str(path)}, hold=True)
             assert caught.value.code == "path.forbidden"
             assert f"`{field}`" in caught.value.message
-        for _ in range(2):
-            client.submit({**spec, "dest": str(footage / "takes")}, hold=True)
+        for key in ("first", "second"):
+            client.submit({**spec, "dest": str(footage / "takes")}, hold=True, key=key)
         with pytest.raises(RequestError) as caught:
             client.submit(spec, hold=True)
         assert caught.value.code == "queue.full"
+        client.submit({**spec, "dest": str(footage / "takes")}, hold=True, key="second")

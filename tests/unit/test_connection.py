@@ -114,3 +114,7 @@ def test_a_file_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(MachineError) as caught:
         write_private(tmp_path / "missing" / "keys.json", b"x")
     assert caught.value.code == "home.unwritable"
+    (tmp_path / "keys.json").mkdir()
+    with pytest.raises(MachineError):
+        write_private(tmp_path / "keys.json", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["keys.json"]  # nothing half written beside it

@@ -157,7 +157,8 @@ def test_a_dry_run_prints_the_plan_and_makes_nothing(shared_dubwright: Command, 
 @pytest.mark.skipif(os.name == "nt", reason="Windows sends Ctrl-C to whole consoles")
 def test_ctrl_c_ends_the_watching_and_not_the_job(dubwright: Command, tmp_path: Path) -> None:
     job = held_job(dubwright, tmp_path)
-    command = [sys.executable, "-c", "from daemon.cli import main; main()", "watch", job]
+    heeded = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # CI may ignore it
+    command = [sys.executable, "-c", heeded + "from daemon.cli import main; main()", "watch", job]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as watching:
         assert watching.stderr is not None
         assert watching.stderr.readline() == f"Job {job} is held.\n"

@@ -9,6 +9,8 @@ import pytest
 
 from daemon.cli.app import run
 from daemon.cli.status import ExitStatus
+from daemon.cli.timeline import best_of
+from daemon.protocol.jobs import Take
 from tests.unit.editor_plugin.test_interchange import make_timeline, save
 
 
@@ -42,3 +44,23 @@ def test_what_is_wrong_is_said(
 ) -> None:
     assert run(["timeline", str(edit.with_name(name)), "--voice-track", track, "--json"]) == status
     assert json.loads(capsys.readouterr().out)["error"]["hint" if name != "gone.otio" else "message"]
+
+
+def test_of_several_takes_the_first_of_the_best_is_placed() -> None:
+    usual = {
+        "path": "",
+        "sidecar": "",
+        "frames": 1,
+        "rate": (25, 1),
+        "seed": 0,
+        "engine": "rewrite",
+        "checks": {},
+    }
+    takes = [
+        Take(take_id=f"a-{number}", badge=badge, **usual)
+        for number, badge in enumerate(("fail", "look", "pass", "pass"), start=1)
+    ]
+    best = best_of(takes)
+    assert best is not None
+    assert best.take_id == "a-3"
+    assert best_of([]) is None

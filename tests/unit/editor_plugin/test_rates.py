@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.media import segment
+from daemon.protocol import timecode
 from editor_plugin.shared.problems import PluginError
-from editor_plugin.shared.rates import STANDARD_RATES, exact_rate, format_timecode, parse_timecode, to_frame
+from editor_plugin.shared.rates import STANDARD_RATES, exact_rate, format_timecode, parse_timecode
 
 NTSC = Fraction(30000, 1001)
 
@@ -61,13 +61,7 @@ def test_drop_frame_exists_only_at_its_rates() -> None:
 @given(st.integers(0, 2_000_000), st.sampled_from(STANDARD_RATES), st.booleans())
 def test_timecode_agrees_with_the_daemons(count: int, rate: Fraction, drop: bool) -> None:
     text = format_timecode(count, rate, drop=drop)
-    assert text == segment.format_timecode(count, rate, drop_frame=drop and segment.can_drop_frames(rate))
+    assert text == timecode.format_timecode(count, rate, drop_frame=drop and timecode.can_drop_frames(rate))
     day = round(rate) * 86400
     if count < day * 0.99:
         assert parse_timecode(text, rate) == count
-
-
-def test_positions_at_another_rate_round_half_up() -> None:
-    assert to_frame(1, Fraction(50), Fraction(25)) == 1
-    assert to_frame(100, NTSC, Fraction(24000, 1001)) == 80
-    assert to_frame(-1, Fraction(50), Fraction(25)) == 0

@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("PySide6.QtGui", reason="Qt or a library it needs is missing", exc_type=ImportError)
 
+from daemon.media.source import open_source
 from gui.media.clip import Clip, ClipError
 from gui.media.decoder import Decoder
 from gui.media.player import Player, Track
-from gui.media.sound import peaks_of, read_sound
+from gui.media.sound import read_sound
 from tests.clips import make_clip
 
 Wait = Callable[[Callable[[], object]], None]
@@ -126,6 +127,17 @@ def test_on_the_way_to_a_frame_those_before_it_are_kept(tmp_path: Path) -> None:
     assert all(np.array_equal(picture, expected[frame]) for frame, picture in found.items())
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "known"), [("a.mkv", "23:59:59:20", "23:59:59:20"), ("a.mkv", "99:00:00:99", None)]
+)
+def test_a_timecode_is_known_as_the_daemon_knows_it(
+    tmp_path: Path, name: str, written: str, known: str | None
+) -> None:
+    path = make_clip(tmp_path / name, count=2, sound=None, metadata={"timecode": written})
+    with Clip(path) as clip, open_source(path) as source:
+        assert clip.facts.timecode == source.info.timecode == known
+
+
 def test_files_that_are_no_clips_get_a_sentence(tmp_path: Path) -> None:
     text = tmp_path / "notes.mov"
     text.write_text("no clip", encoding="utf-8")
@@ -148,6 +160,3 @@ def test_sound_is_cut_to_the_sample(tmp_path: Path) -> None:
     part = read_sound(path, 0.4, 0.5)
     assert len(part) == 24000
     assert np.array_equal(part, whole[19200:43200])
-    peaks = peaks_of(whole, 100)
-    assert peaks.shape == (100, 2)
-    assert (peaks[:, 0] <= peaks[:, 1]).all()

@@ -249,6 +249,17 @@ def test_a_device_that_goes_away_leaves_the_picture_playing_and_another_one_is_h
     wait(lambda: player.position == 38)
 
 
+def test_another_sound_is_heard_at_once(heard: tuple[Player, list[NullSink]], wait: Wait) -> None:
+    player, sinks = heard
+    player.play(1)
+    sinks[0].play(2.5 / 25)
+    wait(lambda: player.position == 32)
+    player.set_sound(np.full((COUNT * SAMPLE_RATE // 25, CHANNELS), 7, np.int16))
+    assert (len(sinks), sinks[0].device) == (2, None)
+    assert set(sinks[1].play(1 / 25)[:, 0]) == {7}
+    wait(lambda: player.position == 33)
+
+
 def test_a_device_that_wakes_slowly_is_waited_for(
     heard: tuple[Player, list[NullSink]], clock: Clock, wait: Wait
 ) -> None:

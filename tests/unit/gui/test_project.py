@@ -27,7 +27,6 @@ def test_paths_are_relative_so_that_the_folder_can_be_moved(model: ProjectModel,
     shutil.move(tmp_path / "work", tmp_path / "elsewhere")
     moved = read_project(tmp_path / "elsewhere" / "news.dubwright")
     assert moved.shots[0].clip == str(tmp_path / "elsewhere" / "clip.mov")
-    assert moved.missing_files() == []
 
 
 def test_every_edit_is_on_disk_and_can_be_undone_and_redone(model: ProjectModel) -> None:
@@ -46,14 +45,21 @@ def test_a_drag_is_one_step_of_undo(model: ProjectModel) -> None:
     assert model.project.shots[0].in_ == 0
 
 
+def test_a_project_of_an_older_app_opens(model: ProjectModel) -> None:
+    raw = json.loads(model.path.read_text(encoding="utf-8"))
+    raw["shots"][0]["jobs"] = ["a2b3c4d5"]
+    model.path.write_text(json.dumps(raw), encoding="utf-8")
+    assert read_project(model.path).shots == model.project.shots
+
+
 def test_relinking_replaces_a_file_everywhere(model: ProjectModel, tmp_path: Path) -> None:
     old = model.project.shots[0].clip
-    Path(old).unlink()
-    assert model.project.missing_files() == [old]
     found = tmp_path / "found.mov"
     found.touch()
+    model.change_shot(1, voice=old)
     model.relink(old, str(found))
-    assert model.project.missing_files() == []
+    shot = model.project.shots[0]
+    assert (shot.clip, shot.voice) == (str(found), str(found))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The record gives back exactly what was there, whatever happened in between."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,14 @@ def put_all_back(record: Record) -> list[str]:
 
 def test_files_and_folders_go_and_what_was_there_comes_back(record: Record, tmp_path: Path) -> None:
     (tmp_path / "theirs").write_bytes(b"\xff their own \x00")
+    (tmp_path / "theirs").chmod(0o750)
     record.write(tmp_path / "theirs", b"ours")
     record.write(tmp_path / "a" / "b" / "ours", b"ours", mode=0o755)
     record.write(tmp_path / "a" / "b" / "ours", b"a newer one of ours")
     again = read_record(record.folder)
     assert put_all_back(again) == []
     assert (tmp_path / "theirs").read_bytes() == b"\xff their own \x00"
+    assert os.name == "nt" or stat.S_IMODE((tmp_path / "theirs").stat().st_mode) == 0o750
     assert not (tmp_path / "a").exists()
 
 
@@ -56,6 +59,16 @@ def test_what_was_announced_and_never_written_leaves_what_was_there(record: Reco
     record.announce(tmp_path / "never", b"ours")
     assert put_all_back(read_record(record.folder)) == []
     assert (tmp_path / "theirs").read_bytes() == b"theirs"
+
+
+def test_an_update_that_was_killed_before_it_wrote_leaves_files_that_are_still_ours(
+    record: Record, tmp_path: Path
+) -> None:
+    record.write(tmp_path / "a" / "ours", b"ours")
+    record.announce(tmp_path / "a" / "ours", b"newer")
+    record.announce(tmp_path / "a" / "ours", b"newer still")
+    assert put_all_back(read_record(record.folder)) == []
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_folder_that_holds_something_else_stays(record: Record, tmp_path: Path) -> None:

@@ -22,6 +22,10 @@ def ignore(progress: Progress) -> None:
     """Report to nobody."""
 
 
+def interrupt(_: object) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.delenv("DUBWRIGHT_FACE_MODELS", raising=False)
@@ -244,6 +248,9 @@ def test_a_packed_model_is_whole_and_checked_on_another_machine(store: Store, tm
     assert unpack(other, out, ignore).task == "i2v-A14B"
     assert state_of(other, "i2v-A14B") == "verified"
     assert not any(path.is_symlink() for path in other.root.rglob("*"))
+    with pytest.raises(KeyboardInterrupt):
+        pack(store, find_entry("i2v-A14B"), tmp_path / "again.tar", interrupt)
+    assert not list(tmp_path.glob("again.tar*"))
     assert find_models(other.find("i2v-A14B"), "i2v-A14B")
 
 

@@ -1,12 +1,14 @@
 """What the queue forgets, and what it does not."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from daemon.protocol.errors import RequestError
+from daemon.protocol.errors import MachineError, RequestError
 from daemon.protocol.jobs import Job, JobState, RedubSpec, Take
 from daemon.queue.history import DAY_S
 from daemon.queue.store import JobStore
@@ -112,6 +114,11 @@ def test_the_file_becomes_smaller_once_much_of_it_is_unused(store: JobStore, tmp
     store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     before = size_of(tmp_path)
     assert len(store.forget(days=EVER, jobs=2)) == 18
+    store._db.execute("PRAGMA busy_timeout = 0")
+    with closing(sqlite3.connect(tmp_path / "queue.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(MachineError):
+            store.compact()
     assert store.compact()
     store.close()  # and with it the journal
     assert size_of(tmp_path) < before / 5

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from daemon.redub.meanwhile import Arrivals, deliver_while_painting, one_ahead
-from daemon.redub.progress import Cancelled, Reporter, SilentReporter
+from daemon.redub.progress import WAITING, Cancelled, Reporter, SilentReporter
 
 CHUNKS = 4
 
@@ -74,6 +74,24 @@ def test_a_delivery_that_fails_ends_the_painting_at_its_next_chunk() -> None:
 
     with pytest.raises(BrokenError):
         run(paint, deliver)
+
+
+def test_waiting_for_a_delivery_that_stands_still_is_no_step() -> None:
+    told: list[int] = []
+    is_enough = threading.Event()
+
+    class Recorder(SilentReporter):
+        def frames(self, done: int) -> None:
+            told.append(done)
+            if len(told) == 3:
+                is_enough.set()
+
+    def deliver(reporter: Reporter, arrivals: Arrivals) -> None:
+        reporter.frames(2)
+        is_enough.wait(60)  # as on a disk that does not answer
+
+    deliver_while_painting(lambda arrived: None, deliver, frames=CHUNKS, reporter=Recorder())
+    assert sorted(told[:3]) == [WAITING, WAITING, 2]
 
 
 def test_a_take_that_is_there_already_is_not_waited_for() -> None:

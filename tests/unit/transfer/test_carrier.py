@@ -1,6 +1,7 @@
 """What a client takes from a host that is not to be trusted: a fake of ours that says what it likes."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,8 @@ def test_models_are_not_sent_and_tasks_are_named(carrier: Carrier, tmp_path: Pat
     spec = {"source": "/a.mov", "voice": "/b.wav", "model": "s2v-14B"}
     assert carrier.name_job(spec)["model"] == "s2v-14B"
     assert code_of(lambda: carrier.name_job({**spec, "model": str(tmp_path)})) == "job.invalid"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a file that is there and gives an error")
+def test_media_that_cannot_be_read_are_a_clear_error(carrier: Carrier) -> None:
+    assert code_of(lambda: carrier.send_job({"source": "/proc/self/mem"})) == "source.unreadable"

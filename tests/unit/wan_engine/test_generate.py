@@ -258,6 +258,17 @@ def test_a_failed_job_leaves_no_file(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sound_that_goes_away_leaves_no_silent_file(tmp_path: Path, voice: Path) -> None:
+    sound = tmp_path / "voice.wav"
+    sound.write_bytes(voice.read_bytes())
+    file = VideoFile(tmp_path / "a.mp4", 16, sound=sound)
+    file.write(torch.zeros(3, 1, 32, 32))
+    sound.unlink()
+    with pytest.raises(FileNotFoundError), file:
+        pass
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("read", [read_picture, read_sound, read_pose])
 def test_what_cannot_be_read_is_named(read: Callable[[Path], object], tmp_path: Path) -> None:
     (tmp_path / "a.bin").write_bytes(b"nothing that is media")
