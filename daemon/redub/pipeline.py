@@ -97,7 +97,8 @@ def check(take: str, *, work: Path, reporter: Reporter) -> dict[str, Any]:
     with set_stage(spec, work=work, job_id=sidecar["take"]["take_id"], reporter=reporter) as stage:
         chunks = [FrameRange(start, stop) for start, stop in sidecar["chunks"]]
         reporter.stage("check", len(stage.plan.delivered))
-        figures = check_file(stage, files.media, chunks, tick=reporter.frames)
+        made_by = sidecar["take"]["engine"]
+        figures = check_file(stage, files.media, chunks, engine=made_by, tick=reporter.frames)
     shutil.rmtree(work, ignore_errors=True)
     return {"take": str(files.media), "checks": figures}
 

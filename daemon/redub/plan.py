@@ -33,6 +33,7 @@ OPAQUE = (
     "The clip has an alpha channel, which this codec cannot hold: the take is opaque. "
     "prores4444, ffv1 and exr keep it."
 )
+_SEEN_SQUEEZE = 0.005  # scaling to even sizes leaves less, such as 1281/1280
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Plan:
     def notes(self) -> list[str]:
         """Return what the editor should know of the clip and of the files made of it, in sentences."""
         aspect, codec = self.info.sample_aspect, find_codec(self.codec)
-        is_squeezed = aspect != 1 and not codec.keeps_aspect
+        is_squeezed = abs(aspect - 1) > _SEEN_SQUEEZE and not codec.keeps_aspect
         is_opaque = self.spec.deliver == "baked" and not keeps_alpha(codec, self.info.pixels)
         return [
             *([INTERLACED] if self.info.first_field else []),

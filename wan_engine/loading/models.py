@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from wan_engine.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config, adapt_keys
-from wan_engine.errors import CheckpointError
+from wan_engine.errors import CheckpointError, SettingError
 from wan_engine.loading.checkpoint import fill
 from wan_engine.loading.folder import NetworkFiles
 from wan_engine.loading.key_maps import recognise
@@ -69,7 +69,10 @@ def read_spec(task: TaskSpec, files: NetworkFiles) -> TransformerSpec:
     """Return a transformer's widths: its config's, or the released ones for a file without."""
     if files.config is None:
         return task.transformer
-    spec = transformer_spec(read_json(files.config))
+    try:
+        spec = transformer_spec(read_json(files.config))
+    except SettingError as error:
+        raise CheckpointError(f"{files.config}: {error.message}", hint=error.hint) from error
     if spec.model_type != task.transformer.model_type:
         raise CheckpointError(
             f"{files.config.parent} holds a {spec.model_type} model, which is not for {task.name}.",
