@@ -80,7 +80,11 @@ def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> li
     prepare_folder(takes_folder(spec))
     try:
         with set_stage(spec, work=work, job_id=job_id, reporter=reporter) as stage:
-            return [make_take(stage, number) for number in range(1, spec.takes + 1)]
+            takes = []
+            for number in range(1, spec.takes + 1):
+                takes.append(make_take(stage, number))
+                reporter.take(takes[-1])
+            return takes
     except CropTooLarge as error:
         side = error.side
     reporter.log(f"Memory ran out: the takes are made again, at {side}x{side} pixels.")
