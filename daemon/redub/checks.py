@@ -44,6 +44,7 @@ LIMITS: dict[str, Limit] = {
 _MIN_SPEECH_S = 0.5  # below this the voice cannot be matched with the mouth
 _CONFIDENT = 0.25  # correlation from which an offset is believed
 _SURE = 1.0  # standard errors by which an offset must match better than none, to fail a take
+_MIN_SURE_S = 1.0  # of speech, below which no offset is sure: a syllable or two match anywhere
 _IN_SYNC_S = 0.05  # an offset up to this is none
 _INDEPENDENT = 3  # frames from one to the next mouth that does not depend on it
 _FROZEN = 0.35  # of the movement the voice predicts
@@ -253,7 +254,7 @@ def judge(figures: dict[str, Any]) -> tuple[Badge, list[str]]:
         value = figures.get(name)
         if value is None or (name == "av_offset_ms" and figures["av_confidence"] < _CONFIDENT):
             continue
-        is_sure = name != "av_offset_ms" or figures["av_evidence"] >= _SURE
+        is_sure = name != "av_offset_ms" or _is_sure_of_offset(figures)
         if abs(value) > limit.fail and is_sure:
             fails.append(limit.reason.format(value=value))
         elif abs(value) > limit.look:
@@ -262,6 +263,10 @@ def judge(figures: dict[str, Any]) -> tuple[Badge, list[str]]:
     if figures["speech_s"] == 0:
         looks.append("no speech is heard in the voice here")
     return ("fail" if fails else "look" if looks else "pass"), fails + looks
+
+
+def _is_sure_of_offset(figures: dict[str, Any]) -> bool:
+    return figures["av_evidence"] >= _SURE and figures["speech_s"] >= _MIN_SURE_S
 
 
 def _judge_movement(figures: dict[str, Any], fails: list[str], looks: list[str]) -> None:

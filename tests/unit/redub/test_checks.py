@@ -105,6 +105,11 @@ def test_an_offset_that_may_be_chance_wants_a_look() -> None:
     assert (badge, reasons) == ("look", ["the mouth is +300 ms off the voice"])
 
 
+def test_an_offset_in_a_syllable_or_two_wants_a_look() -> None:
+    assert judge(figures(av_offset_ms=160.0, speech_s=0.6))[0] == "look"
+    assert judge(figures(av_offset_ms=160.0, speech_s=1.6))[0] == "fail"
+
+
 def test_one_code_value_outside_the_matte_fails() -> None:
     assert judge(figures(outside_max_difference=1))[0] == "fail"
 
