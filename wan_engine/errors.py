@@ -11,20 +11,23 @@ WanError
  |- NumericError      latents that stopped being numbers
  `- Cancelled         the caller asked to stop; nothing is wrong
 
-`message` says what happened and why in one sentence, `hint` what to do next.
+`message` says what happened and why in one sentence, `hint` what to do next, `detail` what a programmer would
+ask for.
 """
 
 
 class WanError(Exception):
     """Base of every error the engine raises on purpose."""
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.detail = detail
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}".strip()
+        detail = f"({self.detail})" if self.detail else ""
+        return " ".join(part for part in (self.message, self.hint, detail) if part)
 
 
 class SettingError(WanError, ValueError):

@@ -64,7 +64,7 @@ def read_pose(path: Path) -> PoseVideo:
             stream = container.streams.video[0]
             rate = stream.average_rate or stream.guessed_rate or Fraction(16)
             for frame in container.decode(stream):
-                frames.append(frame.to_ndarray(format="rgb24"))
+                frames.append(frame.reformat(format="rgb24", threads=1).to_ndarray())
                 times.append(_time(frame.pts, frame.time_base, len(times), rate))
     except (FFmpegError, OSError) as error:
         raise MediaError(f"{path} is no video that can be read ({error}).") from error

@@ -37,6 +37,7 @@ MEANINGS = {
     "frames_passed_through": "how many these are",
     "frames_without_face": "frames with speech in which the mouth cannot be used",
     "speaker_doubt": "how unsure it is who speaks, 0 to 1",
+    "sha256": "of the file that was measured; empty for a folder of pictures",
 }
 
 

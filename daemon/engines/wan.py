@@ -288,8 +288,9 @@ class WanEngine:
         if torch.cuda.is_available():
             return []
         forwards = self._quality.steps * forwards_a_step(*redub_scales(self._sampling, self._settings))
-        network = read_spec(TASK, find_files(TASK, self._wanted.folder).transformers[0])
-        took = cpu_estimate(network, side, [chunk.made for chunk in planned], forwards)
+        files = find_files(TASK, self._wanted.folder)
+        network = read_spec(TASK, files.transformers[0])
+        took = cpu_estimate(network, files.vae, side, [chunk.made for chunk in planned], forwards)
         return [f"There is no GPU: at {side}x{side} pixels a take will keep this processor busy for {took}."]
 
     def _fingerprint(self) -> str:

@@ -74,6 +74,7 @@ def speak(spec: SpeakSpec, *, work: Path, job_id: str, reporter: Reporter) -> li
         with our_errors(memory_hint=_SPEAK_MEMORY_HINT):
             pipeline = pipeline or command.open_pipeline(options_for(flags, save_file=dest), Processes())
             takes.append(_make(video, flags, pipeline, work=work, reporter=reporter))
+        reporter.take(takes[-1])
     return takes
 
 

@@ -123,7 +123,8 @@ def our_errors(hint: str = HINT, *, memory_hint: str = MEMORY_HINT) -> Iterator[
     except MemoryShortage as error:
         raise MachineError("memory.full", error.message, hint=error.hint) from error
     except (CheckpointError, LoraError) as error:
-        raise MachineError("engine.unavailable", str(error), hint=hint) from error
+        message = f"{error.message} {error.hint}".strip()
+        raise MachineError("engine.unavailable", message, hint=hint, detail=error.detail) from error
     except UnreadableMedia as error:
         raise MediaError("source.unreadable", error.message, hint=error.hint or None) from error
     except NumericError as error:

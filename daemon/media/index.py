@@ -5,6 +5,7 @@ every timestamp. In QuickTime files of even spacing the container's own sample t
 reading the samples.
 """
 
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -39,6 +40,8 @@ _STANDARD_RATES = tuple(
         (240, 1),
     )
 )
+_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_ROUNDING = 1  # frames by which a duration may be off
 _DEEPEST_REORDER = 16
 _PROBED_PACKETS = 64  # well beyond the deepest reordering of any codec
 
@@ -220,6 +223,22 @@ def _is_closed(head: _Packets, shift: int) -> bool:
     """Say whether every key among the packets is shown in the place it is stored in (no leading pictures)."""
     keys = head.is_key
     return bool(np.array_equal(head.pts[keys], head.dts[keys] + shift))
+
+
+def frames_lost(index: FrameIndex, stream: VideoStream, rate: Fraction) -> int:
+    """Return how many frames more than can be read a Matroska file says it has: it is damaged or cut short.
+
+    Its reader ends there without an error. The tag DURATION, which FFmpeg and mkvmerge write, is the time at
+    which the stream's last frame ends.
+    """
+    told = next((text for name, text in stream.metadata.items() if name.startswith("DURATION")), "")
+    match = _DURATION.fullmatch(told)
+    if match is None:
+        return 0
+    hours, minutes, seconds = (Fraction(group) for group in match.groups())
+    end = (int(index.pts[-1]) + index.last_duration) * index.time_base
+    lost = round(((hours * 60 + minutes) * 60 + seconds - end) * rate)
+    return lost if lost > _ROUNDING else 0
 
 
 def even_rate(index: FrameIndex, told: list[Fraction | None]) -> Fraction | None:

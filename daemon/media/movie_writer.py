@@ -99,7 +99,7 @@ class MovieWriter:
             np.copyto(view, values)
         tag_frame(frame, self._colour)
         if self._coded != self._planes.name:
-            frame = self._repack.reformat(frame, format=self._coded)
+            frame = self._repack.reformat(frame, format=self._coded, threads=1)  # as in pixels.py
             tag_frame(frame, self._colour)
         frame.pts, frame.time_base = self._written, 1 / self._info.rate
         self._container.mux(self._stream.encode(frame))

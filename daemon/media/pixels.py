@@ -147,7 +147,8 @@ def planes_of(frame: VideoFrame, pixels: PixelFormat, unpack: VideoReformatter) 
     if _GRAY.match(name):
         return _gray_planes(frame, pixels)
     if name.replace("yuvj", "yuv") != pixels.name:
-        frame = unpack.reformat(frame, format=pixels.name, src_color_range=1, dst_color_range=1)
+        # One thread: libswscale writes past the end of a strip, over the first samples of another thread's.
+        frame = unpack.reformat(frame, format=pixels.name, src_color_range=1, dst_color_range=1, threads=1)
     return view_planes(frame, pixels, writable=False)
 
 

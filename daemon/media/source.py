@@ -17,7 +17,7 @@ from av import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from daemon.media.fields import Field, first_field_of
-from daemon.media.index import FrameIndex, build_index, even_rate, uneven_rate
+from daemon.media.index import FrameIndex, build_index, even_rate, frames_lost, uneven_rate
 from daemon.media.pixels import PixelFormat, pixel_format, planar_name, planes_of
 from daemon.media.prefetch import prefetch
 from daemon.media.reader import LARGE_PICTURE, Reader
@@ -61,6 +61,7 @@ class SourceInfo:
     sound: SoundInfo | None
     first_field: Field | None  # of an interlaced clip: the one shown first
     display_matrix: tuple[int, ...] | None = None
+    frames_lost: int = 0  # that the file says it has after the last one that can be read
 
     @property
     def frames(self) -> FrameRange:
@@ -312,6 +313,7 @@ def _describe(
         sound=sound_info(reader.container),
         first_field=first_field_of(first, stream.codec_context),
         display_matrix=matrix,
+        frames_lost=frames_lost(index, stream, rate),
     )
     return info, native
 

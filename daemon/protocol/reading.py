@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -47,7 +48,7 @@ def spec_from_builtins(raw: Any) -> JobSpec:
     """Build a job spec from plain dicts and lists. Raises as `decode_spec`."""
     if isinstance(raw, dict):
         raw = {"kind": "redub", **raw}
-        _refuse_unknown_fields(raw)
+        _refuse_unknown(raw)
     try:
         spec = msgspec.convert(raw, JobSpec)
     except msgspec.ValidationError as error:
@@ -150,7 +151,15 @@ def _check_generate(spec: GenerateSpec) -> None:
         )
 
 
-def _refuse_unknown_fields(raw: dict[str, Any]) -> None:
+def _choices(kind: Any) -> tuple[str, ...]:
+    """Return the words of a field that is one of a few, or None."""
+    options = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    words = [get_args(option) for option in options if get_origin(option) is Literal]
+    return words[0] if len(words) == 1 and set(options) <= {Literal[words[0]], NoneType} else ()
+
+
+def _refuse_unknown(raw: dict[str, Any]) -> None:
+    """Refuse fields, and words of fields that have a few, that are not known, naming those that are."""
     kinds: dict[str, type[msgspec.Struct]] = {
         "redub": RedubSpec,
         "faces": FacesSpec,
@@ -163,11 +172,17 @@ def _refuse_unknown_fields(raw: dict[str, Any]) -> None:
     kind = kinds.get(str(raw["kind"]))
     if kind is None:
         raise RequestError("job.invalid", f"`kind` is {raw['kind']!r}; it must be one of {', '.join(kinds)}.")
-    known = {"kind", *(field.encode_name for field in msgspec.structs.fields(kind))}
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
+    known = {"kind", *fields}
     for key in raw:
         if key not in known:
             near = difflib.get_close_matches(str(key).lower(), known, n=1)
             hint = f"Did you mean `{near[0]}`?" if near else f"Known fields: {', '.join(sorted(known))}."
             raise RequestError("job.unknown_field", f"A {raw['kind']} job has no field `{key}`.", hint=hint)
+        choices = _choices(fields.get(key))
+        if choices and isinstance(raw[key], str) and raw[key] not in choices:
+            raise RequestError(
+                "job.invalid", f"`{key}` is {raw[key]!r}; it must be one of {', '.join(choices)}."
+            )
     if kind is ProbeSpec and isinstance(raw.get("redub"), dict):
-        _refuse_unknown_fields({"kind": "redub", **raw["redub"]})
+        _refuse_unknown({"kind": "redub", **raw["redub"]})

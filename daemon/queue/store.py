@@ -240,6 +240,14 @@ class JobStore(NightJournal, TimingJournal, HistoryJournal):
 
     # A running job's life.
 
+    def add_take(self, job_id: str, attempt: int, take: Take) -> None:
+        """Record a take of a running job as soon as it is on disk. Raises StaleAttemptError."""
+        with self._change() as db:
+            row = self._row(db, job_id)
+            if (row["attempt"], row["state"]) != (attempt, JobState.RUNNING):
+                raise StaleAttemptError(job_id)
+            self._add_take(db, job_id, take)
+
     def heartbeat(self, job_id: str, attempt: int) -> None:
         """Renew a running job's lease and keep its progress. Raises StaleAttemptError."""
         _, progress = self._live.get(job_id, (0, None))

@@ -44,12 +44,14 @@ LIMITS: dict[str, Limit] = {
 _MIN_SPEECH_S = 0.5  # below this the voice cannot be matched with the mouth
 _CONFIDENT = 0.25  # correlation from which an offset is believed
 _SURE = 1.0  # standard errors by which an offset must match better than none, to fail a take
+_MIN_SURE_S = 1.0  # of speech, below which no offset is sure: a syllable or two match anywhere
 _IN_SYNC_S = 0.05  # an offset up to this is none
 _INDEPENDENT = 3  # frames from one to the next mouth that does not depend on it
 _FROZEN = 0.35  # of the movement the voice predicts
 _MIN_MOVEMENT_S = 1.5  # of speech, below which a mouth that hardly moves may be that of one held vowel
 _MAX_LAG_S = 0.4
-_USUAL = 98  # percentile of the changes elsewhere, fast consonants among them, above which one is a jump
+_USUAL = 98  # percentile of the changes elsewhere, fast consonants among them, above which one is a jump;
+_USUAL_PLANNED = 100  # where the whole range was planned at once: there a border is a frame like any other
 _MIN_SKIN = 0.01  # of the crop
 
 
@@ -125,13 +127,14 @@ class Offset(NamedTuple):
     evidence: float  # standard errors by which that correlation is better than the best one in sync
 
 
-def measure_offset(aperture: np.ndarray, predicted: np.ndarray, rate: float) -> Offset | None:
+def measure_offset(aperture: np.ndarray, predicted: np.ndarray, rate: float, *, spoken: int) -> Offset | None:
     """Return the offset of the mouth against what the voice predicts; None if there is too little to tell.
 
-    aperture, predicted: (n,), NaN where unknown. In a second of speech a wrong offset matches by chance as
-    well as the right one; the evidence (by Fisher's z) tells the two apart.
+    aperture, predicted: (n,), NaN where unknown; spoken: frames of speech, a third of which an offset may
+    push out of sight. In a second of speech a wrong offset matches by chance as well as the right one; the
+    evidence (by Fisher's z) tells the two apart.
     """
-    reach = min(round(_MAX_LAG_S * rate), len(aperture) // 3)
+    reach = min(round(_MAX_LAG_S * rate), spoken // 3)
     if reach < 1:
         return None
     lags = np.arange(-reach, reach + 1)
@@ -169,11 +172,13 @@ def summarise(
     editable: np.ndarray,
     rate: float,
     chunk_starts: list[int],
+    is_planned_whole: bool = False,
 ) -> dict[str, Any]:
     """Turn what was observed into the take's figures.
 
     predicted: (n,) aperture the voice asks for, in eye distances; speech: (n,) 0..1; editable: (n,) bool; n
-    frames of the range. chunk_starts: indices into the range at which a chunk other than the first begins.
+    frames of the range. chunk_starts: indices into the range at which a chunk other than the first begins;
+    is_planned_whole: whether the engine made them of one plan, or each on its own.
     """
     aperture = np.where(editable, np.array(seen.aperture, float), np.nan)
     spoken = (speech > 0.5) & editable
@@ -183,7 +188,7 @@ def summarise(
         "outside_max_difference": seen.outside_max_difference,
         "speech_s": round(float(spoken.sum() / rate), 2),
     }
-    offset = measure_offset(aperture, np.where(editable, predicted, np.nan), rate)
+    offset = measure_offset(aperture, np.where(editable, predicted, np.nan), rate, spoken=int(spoken.sum()))
     if offset is not None and spoken.sum() >= _MIN_SPEECH_S * rate:
         figures["av_offset_ms"], figures["av_confidence"] = round(offset.ms, 1), round(offset.confidence, 3)
         figures["av_evidence"] = round(offset.evidence, 2)
@@ -198,7 +203,9 @@ def summarise(
     figures["seam_delta_e_p95"] = round(float(np.percentile(seen.seam, 95)), 3) if seen.seam else None
     figures["colour_shift_delta_e"] = _colour_shift(seen)
     figures["likeness"] = _mean(seen.likeness)
-    figures["chunk_jump"] = _chunk_jump(seen, chunk_starts)
+    figures["chunk_jump"] = _chunk_jump(
+        seen, chunk_starts, usual=_USUAL_PLANNED if is_planned_whole else _USUAL
+    )
     figures["silence_leak"] = _silence_leak(aperture, speech, rate)
     return figures
 
@@ -215,14 +222,14 @@ def _colour_shift(seen: Observations) -> float | None:
     return round(float(delta_e_2000(take, source)), 3)
 
 
-def _chunk_jump(seen: Observations, starts: list[int]) -> float | None:
+def _chunk_jump(seen: Observations, starts: list[int], *, usual: float) -> float | None:
     """Return the largest change at a boundary above the source's own, less what the take has elsewhere."""
     extra = np.array(seen.change_take) - np.array(seen.change_source)
     at = [index for index in starts if 0 < index < len(extra)]
     if not at:
         return None
-    usual = np.percentile(np.delete(extra, at), _USUAL) if len(extra) > len(at) + 2 else 0.0
-    return round(max(0.0, float(extra[at].max() - max(usual, 0.0))), 3)
+    elsewhere = np.percentile(np.delete(extra, at), usual) if len(extra) > len(at) + 2 else 0.0
+    return round(max(0.0, float(extra[at].max() - max(elsewhere, 0.0))), 3)
 
 
 def _silence_leak(aperture: np.ndarray, speech: np.ndarray, rate: float) -> float | None:
@@ -247,7 +254,7 @@ def judge(figures: dict[str, Any]) -> tuple[Badge, list[str]]:
         value = figures.get(name)
         if value is None or (name == "av_offset_ms" and figures["av_confidence"] < _CONFIDENT):
             continue
-        is_sure = name != "av_offset_ms" or figures["av_evidence"] >= _SURE
+        is_sure = name != "av_offset_ms" or _is_sure_of_offset(figures)
         if abs(value) > limit.fail and is_sure:
             fails.append(limit.reason.format(value=value))
         elif abs(value) > limit.look:
@@ -256,6 +263,10 @@ def judge(figures: dict[str, Any]) -> tuple[Badge, list[str]]:
     if figures["speech_s"] == 0:
         looks.append("no speech is heard in the voice here")
     return ("fail" if fails else "look" if looks else "pass"), fails + looks
+
+
+def _is_sure_of_offset(figures: dict[str, Any]) -> bool:
+    return figures["av_evidence"] >= _SURE and figures["speech_s"] >= _MIN_SURE_S
 
 
 def _judge_movement(figures: dict[str, Any], fails: list[str], looks: list[str]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from daemon.media.colour import Coding
 from daemon.media.pixels import PixelFormat
 
-_CHROMA_STEP = 4  # luma pixels a chroma sample covers at most (4:1:1)
+_CHROMA_STEP = 4  # luma pixels a chroma sample covers at most (4:1:1, 4:1:0)
 _SHRINK_WITHOUT_FILTER = 1.25  # above this many source pixels a crop pixel, the plane is averaged down first
 
 
@@ -123,7 +123,7 @@ def place(image: np.ndarray, matrix: np.ndarray, area: Area, *, border: float | 
 
 def subsample(image: np.ndarray, pixels: PixelFormat) -> np.ndarray:
     """Average a full-resolution image, cut along `Area`, down to the chroma grid, with its siting."""
-    if pixels.log2_h:
+    for _ in range(pixels.log2_h):
         padded = np.concatenate([image, image[-1:]]) if len(image) % 2 else image
         image = (padded[0::2] + padded[1::2]) / 2
     for _ in range(pixels.log2_w):

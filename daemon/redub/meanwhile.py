@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar, TypeVarTuple
 
+from daemon.protocol.jobs import Take
 from daemon.redub.progress import WAITING, Cancelled, Preview, Reporter
 
 T = TypeVar("T")
@@ -81,6 +82,9 @@ class QuietReporter:
 
     def preview(self, make: Callable[[], Preview]) -> None:
         """Show nothing."""
+
+    def take(self, take: Take) -> None:
+        """Say nothing: a delivery alone makes no take."""
 
 
 def deliver_while_painting(

@@ -81,7 +81,11 @@ def redub(spec: RedubSpec, *, work: Path, job_id: str, reporter: Reporter) -> li
     prepare_folder(takes_folder(spec))
     try:
         with set_stage(spec, work=work, job_id=job_id, reporter=reporter) as stage:
-            return [make_take(stage, number) for number in range(1, spec.takes + 1)]
+            takes = []
+            for number in range(1, spec.takes + 1):
+                takes.append(make_take(stage, number))
+                reporter.take(takes[-1])
+            return takes
     except CropTooLarge as error:
         side = error.side
     reporter.log(f"Memory ran out: the takes are made again, at {side}x{side} pixels.")
@@ -98,7 +102,8 @@ def check(take: str, *, work: Path, reporter: Reporter) -> dict[str, Any]:
     with set_stage(spec, work=work, job_id=sidecar["take"]["take_id"], reporter=reporter) as stage:
         chunks = [FrameRange(start, stop) for start, stop in sidecar["chunks"]]
         reporter.stage("check", len(stage.plan.delivered))
-        figures = check_file(stage, files.media, chunks, tick=reporter.frames)
+        made_by = sidecar["take"]["engine"]
+        figures = check_file(stage, files.media, chunks, engine=made_by, tick=reporter.frames)
     shutil.rmtree(work, ignore_errors=True)
     return {"take": str(files.media), "checks": figures}
 

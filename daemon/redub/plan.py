@@ -30,10 +30,15 @@ SQUEEZED = (
     "The clip's pixels are {aspect} times as wide as high, which the files of this codec cannot say: "
     "set that pixel aspect for the take in your editor, or use another codec."
 )
+DAMAGED = (
+    "The clip is damaged or cut short: it says that it has {count} frames more than can be read. "
+    "Those count as not there."
+)
 OPAQUE = (
     "The clip has an alpha channel, which this codec cannot hold: the take is opaque. "
     "prores4444, ffv1 and exr keep it."
 )
+_SEEN_SQUEEZE = 0.005  # scaling to even sizes leaves less, such as 1281/1280
 
 
 @dataclass(frozen=True)
@@ -55,9 +60,10 @@ class Plan:
     def notes(self) -> list[str]:
         """Return what the editor should know of the clip and of the files made of it, in sentences."""
         aspect, codec = self.info.sample_aspect, find_codec(self.codec)
-        is_squeezed = aspect != 1 and not codec.keeps_aspect
+        is_squeezed = abs(aspect - 1) > _SEEN_SQUEEZE and not codec.keeps_aspect
         is_opaque = self.spec.deliver == "baked" and not keeps_alpha(codec, self.info.pixels)
         return [
+            *([DAMAGED.format(count=self.info.frames_lost)] if self.info.frames_lost else []),
             *([INTERLACED] if self.info.first_field else []),
             *([SQUEEZED.format(aspect=aspect)] if is_squeezed else []),
             *([OPAQUE] if is_opaque else []),
@@ -149,6 +155,7 @@ def resolve_range(spec: RedubSpec | FacesSpec | AlignSpec, info: SourceInfo) -> 
             f"The range {spec.in_} to {spec.out} is frames {frames.start} to "
             f"{frames.stop}, but {Path(info.path).name} has frames 0 to "
             f"{info.frame_count}, {first} to {last}.",
+            hint=DAMAGED.format(count=info.frames_lost) if info.frames_lost else None,
         )
     return frames
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av import VideoFrame
 from av.error import FFmpegError
 
 from daemon.media.colour import Coding, coding_of
@@ -72,6 +73,14 @@ def _play_pictures(folder: Path, *, is_overlay: bool) -> Iterator[Shown]:
                 picture = next(container.decode(video=0))
         except (FFmpegError, StopIteration) as error:
             raise MediaError("source.unreadable", f"The picture {path} cannot be read.") from error
-        rgba = picture.to_ndarray(format="gbrapf32le")
-        planes = tuple(np.ascontiguousarray(rgba[..., channel]) for channel in range(4))
+        planes = _float_planes(picture)
         yield Shown(planes[:3], _FLOAT_RGB, unit, planes[3] if is_overlay else None, is_exact=False)
+
+
+def _float_planes(picture: VideoFrame) -> tuple[np.ndarray, ...]:
+    """Return R G B [A], (rows, columns) float32 each, as they lie in the file."""
+    kind = np.float16 if "f16" in picture.format.name else np.float32
+    rows = [np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1) for plane in picture.planes]
+    blue, green, red = 1, 0, 2  # FFmpeg stores G B R [A]
+    order = (red, green, blue, 3)[: len(rows)]
+    return tuple(rows[place][:, : picture.width].astype(np.float32) for place in order)

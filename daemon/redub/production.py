@@ -13,6 +13,7 @@ import numpy as np
 from daemon import __version__
 from daemon.engines.choose import open_engine
 from daemon.engines.engine import Engine, Shot
+from daemon.engines.rewrite.engine import RewriteEngine
 from daemon.engines.rewrite.predict import predict_aperture
 from daemon.faces.mesh import FaceMesh
 from daemon.media.codecs import suffix_of
@@ -122,7 +123,7 @@ def check_and_record(
     """Measure the delivered file, judge it, and write the sidecar that makes it a take."""
     plan, info, shot = stage.plan, stage.plan.info, stage.shot
     stage.reporter.stage("check", len(plan.delivered))
-    figures = check_file(stage, files.media, chunks, tick=stage.reporter.frames)
+    figures = check_file(stage, files.media, chunks, engine=engine.name, tick=stage.reporter.frames)
     take = Take(
         take_id=f"{stage.job_id}-{number}",
         path=str(files.media),
@@ -159,9 +160,9 @@ def check_and_record(
 
 
 def check_file(
-    stage: Stage, media: Path, chunks: list[FrameRange], *, tick: Callable[[int], None]
+    stage: Stage, media: Path, chunks: list[FrameRange], *, engine: str, tick: Callable[[int], None]
 ) -> dict[str, Any]:
-    """Return the figures and the badge of a delivered file, whoever made it."""
+    """Return the figures and the badge of a delivered file, as it is now, that `engine` painted."""
     plan, shot = stage.plan, stage.shot
     subject = Subject(stage.source, plan.delivered, shot.region, stage.likeness, FaceMesh())
     exact = plan.info.pixels if plan.codec in _EXACT_CODECS else None
@@ -178,6 +179,7 @@ def check_file(
         editable=editable,
         rate=float(plan.info.rate),
         chunk_starts=[chunk.start - shot.frames.start for chunk in chunks],
+        is_planned_whole=engine == RewriteEngine.name,
     )
     left_alone = ~plan.editable | (shot.region.weight <= 0)
     figures["passed_through"] = ranges_where(left_alone, plan.frames.start)

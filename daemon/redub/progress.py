@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from daemon.protocol.jobs import Take
+
 STAGES = ("probe", "track", "voice", "learn", "engine", "deliver", "check")
 """The stages of a redub job, in order. Their share of the time is learned per machine (daemon/queue)."""
 
@@ -55,12 +57,17 @@ class Reporter(Protocol):
         """Show what is being painted; `make` is called when it is time for another preview."""
         ...
 
+    def take(self, take: Take) -> None:
+        """Say that a take is on disk, and stays whatever becomes of the job."""
+        ...
+
 
 class SilentReporter:
-    """A Reporter for tests and scripts: keeps the log, never cancels."""
+    """A Reporter for tests and scripts: keeps the log and the takes, never cancels."""
 
     def __init__(self) -> None:
         self.sentences: list[str] = []
+        self.takes: list[Take] = []
 
     def picture(self, width: int, height: int) -> None:
         """Ignore the size."""
@@ -77,3 +84,7 @@ class SilentReporter:
 
     def preview(self, make: Callable[[], Preview]) -> None:
         """Show nothing."""
+
+    def take(self, take: Take) -> None:
+        """Keep the take."""
+        self.takes.append(take)

@@ -81,6 +81,13 @@ class Previewed(msgspec.Struct, frozen=True, tag=True):
     steps: int
 
 
+class TakeMade(msgspec.Struct, frozen=True, tag=True):
+    """One of the job's takes is on disk; it stays, whatever becomes of the job."""
+
+    attempt: int
+    take: Take
+
+
 class Finished(msgspec.Struct, frozen=True, tag=True):
     """The job is done and its takes are on disk."""
 
@@ -104,7 +111,7 @@ class Stopped(msgspec.Struct, frozen=True, tag=True):
 
 
 Order = Run | Stop
-Report = Ready | Beat | Logged | Previewed | Finished | Failed | Stopped
+Report = Ready | Beat | Logged | Previewed | TakeMade | Finished | Failed | Stopped
 
 ORDERS = msgspec.msgpack.Decoder(Order)
 REPORTS = msgspec.msgpack.Decoder(Report)

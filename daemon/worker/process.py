@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from daemon.protocol.events import PREVIEW_LIMIT
+from daemon.protocol.jobs import Take
 from daemon.redub.progress import WAITING, Cancelled, Preview
 from daemon.worker.failure import error_info
 from daemon.worker.messages import (
@@ -31,6 +32,7 @@ from daemon.worker.messages import (
     StageTiming,
     Stop,
     Stopped,
+    TakeMade,
     read_message,
     write_message,
 )
@@ -94,6 +96,10 @@ class PipeReporter:
         preview = make()
         if len(preview.picture) <= PREVIEW_LIMIT:
             self._send(Previewed(self.order.attempt, **vars(preview)))
+
+    def take(self, take: Take) -> None:
+        """Say that a take is on disk."""
+        self._send(TakeMade(self.order.attempt, take))
 
     def stop(self) -> None:
         """Ask the job to end; from any thread."""

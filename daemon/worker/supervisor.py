@@ -30,6 +30,7 @@ from daemon.worker.messages import (
     Ready,
     Report,
     Stopped,
+    TakeMade,
     preview_of,
 )
 from daemon.worker.starts import Starts
@@ -242,11 +243,14 @@ class Supervisor:
             child.kill("Its job was given to another worker.")
         except MachineError as error:
             log.error("What the %s worker says cannot be kept: %s", child.role, error.message)
-            if isinstance(report, Finished | Failed | Stopped):
+            if isinstance(report, TakeMade | Finished | Failed | Stopped):
                 self._loop.call_later(KEEP_AGAIN_S, self._on_report, child, report)
 
     def _take_in(
-        self, child: Child, claim: Claim, report: Beat | Logged | Previewed | Finished | Failed | Stopped
+        self,
+        child: Child,
+        claim: Claim,
+        report: Beat | Logged | Previewed | TakeMade | Finished | Failed | Stopped,
     ) -> None:
         match report:
             case Beat():
@@ -255,6 +259,8 @@ class Supervisor:
                 self._store.log(claim.job_id, report.sentence)
             case Previewed():
                 self._store.tell(preview_of(claim.job_id, report))
+            case TakeMade(take=take):
+                self._store.add_take(claim.job_id, claim.attempt, take)
             case Finished():
                 self._learn(claim, report)
                 self._end_job(child, JobState.DONE, finished=report)

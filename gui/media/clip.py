@@ -201,7 +201,12 @@ class Clip:
         if int(frame.colorspace) == _UNTAGGED and frame.height >= _HD_LINES:
             colorspace = Colorspace.ITU709
         converted = self._reformatter.reformat(
-            frame, *stored, "bgra", src_colorspace=colorspace, interpolation=Interpolation.BILINEAR
+            frame,
+            *stored,
+            "bgra",
+            src_colorspace=colorspace,
+            interpolation=Interpolation.BILINEAR,
+            threads=1,  # libswscale writes past a strip's end, over another thread's
         )
         pixels = converted.to_ndarray()
         turns = {0: 0, 90: 1, 180: 2, 270: 3}[self.facts.rotation]

@@ -88,9 +88,14 @@ def sound_file(path: Path) -> Path:
 
 
 def _to_pixels(frame: VideoFrame, scaled_width: int) -> np.ndarray:
-    values = frame.to_ndarray(format="gbrapf32le")[..., _ORDER]
+    one_thread = frame.reformat(format="gbrapf32le", threads=1)  # as in clip.py
+    values = one_thread.to_ndarray()[..., _ORDER]
     pixels = np.clip(values * 255 + 0.5, 0, 255).astype(np.uint8)
     if scaled_width > 0:
         height = max(1, round(frame.height * scaled_width / frame.width))
-        pixels = VideoFrame.from_ndarray(pixels, format="bgra").reformat(scaled_width, height).to_ndarray()
+        pixels = (
+            VideoFrame.from_ndarray(pixels, format="bgra")
+            .reformat(scaled_width, height, threads=1)
+            .to_ndarray()
+        )
     return np.ascontiguousarray(pixels)

@@ -15,12 +15,13 @@ import os
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from daemon.demo import SHOT, VOICE
+from daemon.redub.progress import SilentReporter
 
 PARTS = ("forwards", "encoder", "decoder", "checkpoints")
 
@@ -39,17 +40,15 @@ class Spent:
         return self.total - sum(self.parts[name] for name in PARTS)
 
 
-class Stopwatch:
+class Stopwatch(SilentReporter):
     """The Reporter of a job: notes what each stage and each chunk spend, and the parts it watches."""
 
     def __init__(self) -> None:
-        self.takes: list[dict[str, Spent]] = [{}]
+        super().__init__()
+        self.spent: list[dict[str, Spent]] = [{}]  # of each take
         self.chunks: list[list[Spent]] = [[]]
         self._running: list[Spent] = []
         self._stage: tuple[str, float, float] | None = None
-
-    def picture(self, width: int, height: int) -> None:
-        """Ignore the size."""
 
     def stage(self, name: str, total: int) -> None:
         """Begin a stage; `learn` begins a take."""
@@ -57,22 +56,16 @@ class Stopwatch:
             before, own, others = self._stage
             spent = self._running.pop()
             spent.total, spent.beside = clock() - own, others_clock() - others
-            self.takes[-1][before] = spent
-        if name == "learn" and "check" in self.takes[-1]:
-            self.takes.append({})
+            self.spent[-1][before] = spent
+        if name == "learn" and "check" in self.spent[-1]:
+            self.spent.append({})
             self.chunks.append([])
         self._running.append(Spent())
         self._stage = name, clock(), others_clock()
 
-    def frames(self, done: int) -> None:
-        """Ignore the progress."""
-
     def log(self, sentence: str) -> None:
         """Show the sentence."""
         print(sentence)
-
-    def preview(self, make: Callable[[], Any]) -> None:
-        """Ignore the preview."""
 
     def watch(self, owner: type, name: str, part: str) -> None:
         """Count the time spent in a function, or in what it yields, as that of a part."""
@@ -197,7 +190,7 @@ def measure(folder: Path, source: str, voice: str, frames: range, options: argpa
 def show(watch: Stopwatch) -> None:
     """Print each take's stages, and its chunks."""
     rests = []
-    for number, (stages, chunks) in enumerate(zip(watch.takes, watch.chunks, strict=True), start=1):
+    for number, (stages, chunks) in enumerate(zip(watch.spent, watch.chunks, strict=True), start=1):
         total = sum(spent.total for spent in stages.values())
         rests.append(total - sum(spent.parts["forwards"] for spent in stages.values()))
         print(

@@ -126,6 +126,13 @@ def die(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
     return Done()
 
 
+def first_only(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
+    """Make a first take, and fail at the second."""
+    (take,) = paint(spec, work, job_id, reporter).takes
+    reporter.take(take)
+    raise MediaError("source.corrupt", "The clip is damaged.")
+
+
 def chatter(spec: RedubSpec, work: Path, job_id: str, reporter: Reporter) -> Done:
     """Write to stdout, as libraries do, and read stdin."""
     print("a library's greeting", flush=True)
@@ -176,5 +183,18 @@ def take_at(path: Path, job_id: str, seed: int) -> Take:
 
 SCRIPTS = {
     script.__name__: script
-    for script in (paint, loop, show, deaf, frozen, die, chatter, missing, full, full_when_told, slip)
+    for script in (
+        paint,
+        loop,
+        show,
+        deaf,
+        frozen,
+        die,
+        first_only,
+        chatter,
+        missing,
+        full,
+        full_when_told,
+        slip,
+    )
 }

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from daemon.cli.takes import MEANINGS
 from daemon.media.colour import coding_of
 from daemon.media.deliver import OVERLAY_PIXELS, open_writer
 from daemon.media.segment import FrameRange
@@ -43,7 +44,7 @@ def judge_file(stage: Stage, media: Path) -> dict:
     chunks = [
         FrameRange(start, min(start + 25, frames.stop)) for start in range(frames.start, frames.stop, 25)
     ]
-    return check_file(stage, media, chunks, tick=lambda done: None)
+    return check_file(stage, media, chunks, engine="rewrite", tick=lambda done: None)
 
 
 def sabotage(stage: Stage, media: Path, change: Sabotage) -> dict:
@@ -77,6 +78,7 @@ def test_a_good_take_is_not_flagged(made: Made) -> None:
     assert figures["badge"] == "pass", figures
     assert figures["frames_found"] == 75
     assert abs(figures["av_offset_ms"]) < 40
+    assert set(figures) - {"badge", "reasons"} == set(MEANINGS), "`dubwright checks` says what each means"
 
 
 @pytest.mark.parametrize("by", [3, -3])

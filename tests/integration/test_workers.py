@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from daemon.protocol.events import JobProgressed, WorkerChanged
+from daemon.protocol.events import JobProgressed, TakeAdded, WorkerChanged
 from daemon.protocol.jobs import FacesSpec, JobState, RedubSpec
 from daemon.worker import starts, watch
 from daemon.worker import supervisor as supervisor_module
@@ -89,6 +89,21 @@ def test_the_end_of_a_job_is_kept_once_the_queue_can_be_written_again(
         error = daemon.store.get(job.job_id).error
         assert error is not None
         assert error.code == "disk.full"
+
+    play(scene)
+
+
+def test_a_take_counts_as_soon_as_it_is_on_disk_and_once(tmp_path: Path) -> None:
+    async def scene(daemon: FakeDaemon) -> None:
+        job, _ = daemon.store.submit(script("first_only", tmp_path))
+        daemon.supervisor.poke()
+        await daemon.until_state(job.job_id, JobState.FAILED)
+        daemon.store.move(job.job_id, JobState.QUEUED)
+        daemon.supervisor.poke()
+        await daemon.until_state(job.job_id, JobState.FAILED)
+        assert [take.take_id for take in daemon.store.takes(job.job_id)] == [f"{job.job_id}-1"]
+        told = [event for event, _ in daemon.events if isinstance(event, TakeAdded)]
+        assert [event.take.take_id for event in told] == [f"{job.job_id}-1"]
 
     play(scene)
 

@@ -66,8 +66,9 @@ def check_keys(expected: dict[str, tuple[int, ...]], weights: Weights, model: st
         if keys
     ]
     raise KeyMismatch(
-        f"{file or 'The file'} does not fit {model}; {'; '.join(lines)}.",
+        f"{file or 'The file'} does not hold the weights that its model needs.",
         hint=_likely_cause(expected, missing, unexpected, wrong),
+        detail=f"{model}: {'; '.join(lines)}",
     )
 
 

@@ -24,7 +24,7 @@ def open_gguf(path: Path) -> Weights:
     try:
         reader = gguf.GGUFReader(path)
     except (ValueError, OSError, IndexError) as error:
-        raise CheckpointError(f"{path} is incomplete or broken ({error}).", hint=AGAIN) from error
+        raise CheckpointError(f"{path} is incomplete or broken.", hint=AGAIN, detail=str(error)) from error
     return {entry.name: _stored(path, entry, _shape(reader, entry)) for entry in reader.tensors}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from wan_engine.audio.wav2vec2 import Wav2Vec2, Wav2Vec2Config, adapt_keys
-from wan_engine.errors import CheckpointError
+from wan_engine.errors import CheckpointError, SettingError
 from wan_engine.loading.checkpoint import fill
 from wan_engine.loading.folder import NetworkFiles
 from wan_engine.loading.key_maps import recognise
@@ -26,6 +26,7 @@ from wan_engine.vae.wan21 import Wan21Config, Wan21Vae
 from wan_engine.vae.wan22 import Wan22Config, Wan22Vae
 
 Device = torch.device | str
+_VAE_WIDTH = "encoder.conv1.weight"  # the tensor whose length is an autoencoder's width
 
 
 def read_weights(path: Path) -> Weights:
@@ -75,7 +76,10 @@ def read_spec(task: TaskSpec, files: NetworkFiles) -> TransformerSpec:
     """Return a transformer's widths: its config's, or the released ones for a file without."""
     if files.config is None:
         return task.transformer
-    spec = transformer_spec(read_json(files.config))
+    try:
+        spec = transformer_spec(read_json(files.config))
+    except SettingError as error:
+        raise CheckpointError(f"{files.config}: {error.message}", hint=error.hint) from error
     if spec.model_type != task.transformer.model_type:
         raise CheckpointError(
             f"{files.config.parent} holds a {spec.model_type} model, which is not for {task.name}.",
@@ -95,13 +99,18 @@ def float32_where_needed(dtype: torch.dtype) -> Callable[[str], torch.dtype]:
     return lambda key: torch.float32 if keeps_float32(key) else dtype
 
 
+def vae_width(path: Path) -> int:
+    """Return how wide a video autoencoder is, read off its tensors."""
+    return _length({key: tensor.shape for key, tensor in read_weights(path).items()}, _VAE_WIDTH, path)
+
+
 def load_vae(
     name: VaeName, path: Path, *, dtype: torch.dtype = torch.float32, device: Device = "cpu"
 ) -> VideoCodec:
     """Load a video autoencoder; its widths are read off its tensors."""
     weights = read_weights(path)
     shapes = {key: tensor.shape for key, tensor in weights.items()}
-    width, channels = _length(shapes, "encoder.conv1.weight", path), _length(shapes, "conv2.weight", path)
+    width, channels = _length(shapes, _VAE_WIDTH, path), _length(shapes, "conv2.weight", path)
     with torch.device("meta"):
         if name == "wan21":
             vae: VideoCodec = Wan21Vae(Wan21Config(width, channels))

@@ -44,7 +44,7 @@ def open_safetensors(path: Path) -> Weights:
         with safe_open(path, framework="pt") as file:
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is incomplete or broken ({error}).", hint=AGAIN) from error
+        raise CheckpointError(f"{path} is incomplete or broken.", hint=AGAIN, detail=str(error)) from error
     return {key: StoredTensor(path, shape, _reader(path, key)) for key, shape in shapes.items()}
 
 
@@ -56,7 +56,9 @@ def _reader(path: Path, key: str) -> Callable[[], Tensor]:
             with safe_open(path, framework="pt") as file:
                 return file.get_tensor(key)
         except (SafetensorError, OSError) as error:
-            raise CheckpointError(f"{key} of {path} cannot be read ({error}).", hint=AGAIN) from error
+            raise CheckpointError(
+                f"{path} is incomplete or broken.", hint=AGAIN, detail=f"{key}: {error}"
+            ) from error
 
     return read
 
@@ -91,9 +93,9 @@ def open_torch(path: Path) -> Weights:
                 f"{path} would run code when it is read, so it was not.",
                 hint="Get the weights from the model's own page, best as safetensors.",
             ) from error
-        raise CheckpointError(f"{path} is incomplete or broken.", hint=AGAIN) from error
+        raise CheckpointError(f"{path} is incomplete or broken.", hint=AGAIN, detail=str(error)) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path} is incomplete or broken ({error}).", hint=AGAIN) from error
+        raise CheckpointError(f"{path} is incomplete or broken.", hint=AGAIN, detail=str(error)) from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise CheckpointError(f"{path} holds something else than named tensors.")
     return {key: stored(path, tensor) for key, tensor in state.items()}
@@ -111,7 +113,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist.", hint="Check the model folder.") from None
     except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is no readable JSON ({error}).", hint=AGAIN) from error
+        raise CheckpointError(f"{path} is no readable JSON.", hint=AGAIN, detail=str(error)) from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} holds no JSON object.", hint=AGAIN)
     return value

@@ -70,10 +70,11 @@ class RewriteEngine:
             )
             return plan_warp(prediction, self._own, shot.speech, amount, rate)
         if not prediction.is_learned:
-            self.notes.append(
-                "The source's sound does not tell how this person's mouth moves: mouths were chosen "
-                "by a general rule."
-            )
+            if shot.speech.any():  # of silence nothing could be learnt: the note would be on the wrong sound
+                self.notes.append(
+                    "The source's sound does not tell how this person's mouth moves: mouths were chosen "
+                    "by a general rule."
+                )
             prediction = fit_rule(prediction, units.measures, shot.speech)
         modes = learn_modes(units.shapes, units.measures)
         return make_plan(

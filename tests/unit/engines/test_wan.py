@@ -343,6 +343,7 @@ def test_a_broken_file_of_weights_is_one_clear_error_that_names_it(
     with pytest.raises(MachineError, match=path.name) as caught:
         engine.render(engine.prepare(shot, SilentReporter())[0], SilentReporter())
     assert caught.value.code == "engine.unavailable"
+    assert "(" not in caught.value.message, "what the library says goes to the log"
     assert "dubwright models get" in caught.value.hint
 
 

@@ -18,6 +18,7 @@ from daemon.media.source import ColourTags, SourceInfo, open_source
 from daemon.media.tags import RANGE_FULL, RANGE_TV
 from daemon.media.voice import ConformedVoice, open_voice
 from daemon.protocol.errors import MachineError, RequestError
+from daemon.redub.playback import play
 
 Number = Callable[[np.ndarray, int], int]
 SIZE = (288, 160)
@@ -283,6 +284,17 @@ def test_the_voice_goes_to_the_take_sample_for_sample(
     assert taken.info.samples == len(voice.samples)
     again = taken.conform(FrameRange(0, 8), Fraction(25), 0, "silence")
     assert np.array_equal(again.samples, voice.samples)
+
+
+def test_a_transparent_overlay_in_exr_plays_back_transparent(tmp_path: Path) -> None:
+    info = source_info(size=(540, 960))
+    writer = open_writer(tmp_path / "take", codec="exr", info=info, first_frame=0, alpha=True, voice=None)
+    planes = tuple(np.full((960, 540), value, np.uint16) for value in (64, 512, 512, 0))
+    for _frame in range(4):
+        writer.write(planes, OVERLAY_PIXELS)
+    shown = list(play(writer.close(), info.rate, is_overlay=True, exact_pixels=None))
+    assert [float(one.alpha.max()) for one in shown if one.alpha is not None] == [0.0] * 4
+    assert max(float(plane.max()) for one in shown for plane in one.planes) == 0.0
 
 
 def test_exr_frames_hold_the_coded_rgb_and_alpha(tmp_path: Path, voice: ConformedVoice) -> None:

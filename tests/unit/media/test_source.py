@@ -258,8 +258,11 @@ def test_a_file_cut_short_still_gives_its_good_frames(
     name: str, how: dict, clip: Clip, number_of: Number
 ) -> None:
     path = clip(name, **how)
+    with open_source(path) as whole:
+        assert whole.info.frames_lost == 0
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
     with open_source(path) as source:
+        assert source.info.frames_lost == (60 - source.info.frame_count if name.endswith("mkv") else 0)
         assert 20 < source.info.frame_count < 50
         good = FrameRange(0, source.info.frame_count - 4)
         assert _sequential(source, good, number_of) == list(range(len(good)))

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from daemon.protocol import codec, events, messages
 from daemon.protocol.errors import RequestError, error_from_info
+from daemon.protocol.reading import spec_from_builtins
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text() | st.binary(),
@@ -151,3 +152,13 @@ def test_events_carry_their_number_and_new_kinds_are_skipped() -> None:
 def test_no_topic_is_the_prefix_of_another_jobs() -> None:
     assert not events.job_topic("ab1").startswith(events.job_topic("ab"))
     assert events.job_topic("ab").startswith(events.job_topic())
+
+
+@pytest.mark.parametrize(
+    ("field", "word"), [("codec", "prores"), ("engine", "Wan"), ("duration_mode", "stretch")]
+)
+def test_a_word_that_is_none_of_a_fields_is_answered_with_those_that_are(field: str, word: str) -> None:
+    fields = {"source": "/a.mov", "voice": "/a.wav", "in": 0, "out": 9}
+    with pytest.raises(RequestError, match=rf"`{field}` is '{word}'; it must be one of \w+, \w+"):
+        spec_from_builtins({**fields, field: word})
+    spec_from_builtins({**fields, "codec": None})

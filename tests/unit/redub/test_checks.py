@@ -51,7 +51,7 @@ def test_a_late_mouth_has_a_positive_offset(lag: int) -> None:
     asked = mouth(120)
     shown = np.roll(asked, lag)
 
-    found = measure_offset(shown, asked, RATE)
+    found = measure_offset(shown, asked, RATE, spoken=120)
 
     assert found is not None
     assert found.ms == pytest.approx(40.0 * lag, abs=6)
@@ -64,14 +64,21 @@ def test_frames_without_a_face_do_not_count() -> None:
     shown = asked.copy()
     shown[30:50] = np.nan
 
-    found = measure_offset(shown, asked, RATE)
+    found = measure_offset(shown, asked, RATE, spoken=120)
 
     assert found is not None
     assert found[0] == pytest.approx(0.0, abs=6)
 
 
 def test_a_mouth_that_never_moves_has_no_offset() -> None:
-    assert measure_offset(np.full(120, 0.1), mouth(120), RATE) is None
+    assert measure_offset(np.full(120, 0.1), mouth(120), RATE, spoken=120) is None
+
+
+def test_little_speech_tells_of_small_offsets_only() -> None:
+    asked = np.pad(mouth(20), (10, 10))
+    found = measure_offset(np.roll(asked, 9), asked, RATE, spoken=20)
+    assert found is not None
+    assert abs(found.ms) <= 240, "further out less than two thirds of the speech is compared"
 
 
 def test_good_figures_pass() -> None:
@@ -96,6 +103,11 @@ def test_a_voice_without_speech_wants_a_look() -> None:
 def test_an_offset_that_may_be_chance_wants_a_look() -> None:
     badge, reasons = judge(figures(av_offset_ms=300.0, av_evidence=0.4))
     assert (badge, reasons) == ("look", ["the mouth is +300 ms off the voice"])
+
+
+def test_an_offset_in_a_syllable_or_two_wants_a_look() -> None:
+    assert judge(figures(av_offset_ms=160.0, speech_s=0.6))[0] == "look"
+    assert judge(figures(av_offset_ms=160.0, speech_s=1.6))[0] == "fail"
 
 
 def test_one_code_value_outside_the_matte_fails() -> None:
@@ -161,6 +173,28 @@ def test_a_jump_at_a_boundary_is_seen_and_elsewhere_is_not() -> None:
             chunk_starts=starts,
         )
         assert found["chunk_jump"] == pytest.approx(expected, abs=0.01)
+
+
+def test_a_border_inside_one_plan_is_a_frame_like_any_other() -> None:
+    changes = [1.0] * 100
+    changes[50], changes[70] = 4.0, 4.5  # two fast consonants, one of them at a border
+    seen = Observations(
+        aperture=list(mouth(100)), change_take=changes, change_source=[1.0] * 100, frames_found=100
+    )
+    jumps = [
+        summarise(
+            seen,
+            frames_expected=100,
+            predicted=mouth(100),
+            speech=np.ones(100),
+            editable=np.ones(100, bool),
+            rate=RATE,
+            chunk_starts=[25, 50, 75],
+            is_planned_whole=is_planned_whole,
+        )["chunk_jump"]
+        for is_planned_whole in (True, False)
+    ]
+    assert jumps == [0.0, 3.0]
 
 
 def disc(side: int = 64) -> np.ndarray:

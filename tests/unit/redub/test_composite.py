@@ -24,7 +24,10 @@ from daemon.redub.crop import sample_crop
 
 WIDTH, HEIGHT, SIZE = 322, 242, 128
 MATRIX = np.array([[1.02, 0.12, 90.3], [-0.12, 1.02, 60.7]])
-FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv411p", "gbrp", "gbrp12le"]
+FORMATS = [
+    *("yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv411p", "yuv410p"),
+    *("gbrp", "gbrp12le"),
+]
 
 
 def picture(pixels: PixelFormat) -> tuple[np.ndarray, ...]:

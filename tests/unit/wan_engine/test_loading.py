@@ -182,6 +182,7 @@ def test_what_does_not_fit_is_named_with_its_likely_cause(
         fill(layer, as_stored(tensors), dtype=torch.float32)
     for word in words:
         assert word in str(caught.value)
+    assert "weight" not in caught.value.message.replace("weights", ""), "tensors are named in the detail"
     assert layer.weight.is_meta, "nothing is read before everything is checked"
 
 
@@ -206,6 +207,12 @@ def test_the_config_of_another_model_is_refused(tiny_folders: dict[str, Path]) -
 def test_the_autoencoder_of_another_task_is_refused(tiny_folders: dict[str, Path]) -> None:
     with pytest.raises(CheckpointError):
         load_vae("wan21", tiny_folders["ti2v-5B"] / "Wan2.2_VAE.pth")
+
+
+def test_a_speech_folder_without_its_config_is_taken_for_what_it_is(copy_of: Callable[[str], Path]) -> None:
+    folder = copy_of("s2v-14B")
+    (folder / "config.json").unlink()
+    assert find_files(find_task("s2v-14B"), folder).transformers[0].config is None
 
 
 def test_no_folder_is_refused(tmp_path: Path) -> None:
@@ -346,4 +353,12 @@ def test_broken_json_beside_the_weights_is_named(copy_of: Callable[[str], Path])
     folder = copy_of("ti2v-5B")
     (folder / "config.json").write_text(json.dumps([1]))
     with pytest.raises(CheckpointError, match=r"config\.json"):
+        load_first("ti2v-5B", folder)
+
+
+def test_a_config_with_an_unknown_field_is_a_fault_of_the_folder(copy_of: Callable[[str], Path]) -> None:
+    folder = copy_of("ti2v-5B")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_layer": 3}))
+    with pytest.raises(CheckpointError, match=r"config\.json.*num_layer.*num_layers"):
         load_first("ti2v-5B", folder)

@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from wan_engine.errors import WanError
 from wan_engine.vae.causal import ChannelNorm
 from wan_engine.vae.codec import VideoCodec, chunk_bounds
+from wan_engine.vae.flops import codec_flops
 from wan_engine.vae.resample import convolve_doubled
 from wan_engine.vae.wan21 import Wan21Config, Wan21Vae
 from wan_engine.vae.wan22 import Wan22Config, Wan22Vae, average_down, shuffle, unshuffle
@@ -163,6 +164,20 @@ def test_a_one_clip_job_costs_at_most_two_fifths_of_the_reference() -> None:
             vae.encode(torch.empty(1, 3, 1, 512, 512))
     job = counter.get_total_flops() / 1e12 + tflop(vae, 21)
     assert job <= 0.40 * REFERENCE_JOB_TFLOP
+
+
+def test_the_formula_of_estimates_is_what_is_counted() -> None:
+    formula = [codec_flops(48, 32**2, encoded=encoded, decoded=1 - encoded) for encoded in (1, 0)]
+    with torch.device("meta"):
+        vae = Wan21Vae(Wan21Config(48))
+        coding = (
+            vae.encode_chunks(torch.empty(1, 3, 13, 256, 256)),
+            vae.decode_chunks(torch.empty(1, 16, 4, 32, 32)),
+        )
+        for pieces, expected in zip(coding, formula, strict=True):
+            with FlopCounterMode(display=False) as counter:
+                costs = [counter.get_total_flops() for _ in pieces]
+            assert costs[-1] - costs[-2] == pytest.approx(expected, rel=0.05)
 
 
 def test_the_fourth_latent_costs_what_every_later_one_does() -> None:

@@ -138,6 +138,7 @@ def test_a_silent_voice_closes_the_mouth_and_keeps_it_still(made: Made):
     aperture = measure(engine.plan.shapes)[5:-5, 0]
     assert aperture.max() < 0.06
     assert np.abs(np.diff(aperture)).max() < 0.01
+    assert engine.notes == [], "the footage is not to blame"
 
 
 def test_a_portrait_without_sound_is_warped_and_says_so(media: Path, face_models: Path, tmp_path: Path):
