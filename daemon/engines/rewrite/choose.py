@@ -16,6 +16,8 @@ _CANDIDATES = 150
 _JOIN = 2.2  # of leaving a run at all, at 25 frames a second
 _MEASURE_WEIGHTS = np.array([2.0, 0.8, 0.5, 0.3, 0.3])
 _TOO_CLOSED = 1.5  # more for a mouth that must be drawn open: teeth stretch, lips that close do not
+_RESTING = 2.0  # more for the aperture where the voice is silent
+_SHUT = 4.0  # more for aperture and turn of the head than for sound and joins, where the lips are shut
 _CONTEXT_WEIGHT = 1.0
 _TURN_WEIGHT, _TURN = 0.35, np.radians(10.0)
 _BLUR_WEIGHT = 0.8
@@ -26,12 +28,14 @@ _HOLD = 1.2  # of showing the same unit again while the voice speaks
 @dataclass(frozen=True)
 class Wish:
     """What is asked of each of n frames: `measures` (n, 5), aperture as a logarithm, and how much each counts
-    (`trust` (5,) 0..1); `turns` (n, 2) the head's; `rest` (n,) 1 where the voice is silent."""
+    (`trust` (5,) 0..1); `turns` (n, 2) the head's; `rest` (n,) 1 where the voice is silent, `shut` (n,) 1
+    where a sound of it shuts the lips."""
 
     measures: np.ndarray
     trust: np.ndarray
     turns: np.ndarray
     rest: np.ndarray
+    shut: np.ndarray
 
 
 def target_costs(
@@ -42,16 +46,17 @@ def target_costs(
     """
     spread = unit_measures.std(axis=0) + 1e-3
     weights = _MEASURE_WEIGHTS * np.append(1.0, 0.2 + 0.8 * wish.trust[1:])
+    shut = 1 + _SHUT * wish.shut[:, None]
     asked, shown = wish.measures / spread, unit_measures / spread
     costs = np.zeros((len(asked), len(units)))
     for column, weight in enumerate(weights):
         missed = asked[:, column, None] - shown[None, :, column]
-        boost = 1 + (2.0 * wish.rest[:, None] + _TOO_CLOSED * (missed > 0) if column == 0 else 0)
+        boost = shut + _RESTING * wish.rest[:, None] + _TOO_CLOSED * (missed > 0) if column == 0 else 1.0
         costs += weight * boost * missed**2
     if context is not None:
         costs += _CONTEXT_WEIGHT * (1 - wish.rest[:, None]) * context
     turned = (wish.turns[:, None] - units.turns[None]) / _TURN
-    costs += _TURN_WEIGHT * np.minimum((turned**2).sum(axis=-1), 9.0)
+    costs += _TURN_WEIGHT * shut * np.minimum((turned**2).sum(axis=-1), 9.0)
     return costs + _BLUR_WEIGHT * units.blur
 
 

@@ -68,7 +68,7 @@ def make_plan(
     shut = sure_closure(prediction.closed) * (1 - rest)
     asked = _close(_calm(prediction.values, shown, rest), shown, shut)
     context = _context_distance(prediction) if prediction.context is not None else None
-    wish = Wish(asked, prediction.skill, turns, rest)
+    wish = Wish(asked, prediction.skill, turns, rest, shut)
     path = choose(vary(target_costs(wish, units, shown, context), seed), units, rest, rate)
     pairs, shares = _cross_fade(path, units, rate)
     shapes = np.einsum("nk,nkcd->ncd", shares, units.shapes[pairs])
@@ -76,7 +76,7 @@ def make_plan(
     measures = np.einsum("nk,nkm->nm", shares, units.measures[pairs])
     change = _change(asked, measures, _FOLLOW * trust)
     drawn = _steady(modes.move_all(shapes, change), rate)
-    return Plan(pairs, shares, _shut(drawn, modes, _shut_level(shown), shut), amount)
+    return Plan(pairs, shares, _shut(drawn, modes, shut), amount)
 
 
 def _steady(shapes: np.ndarray, rate: float) -> np.ndarray:
@@ -96,22 +96,23 @@ def _calm(asked: np.ndarray, shown: np.ndarray, rest: np.ndarray) -> np.ndarray:
     return asked * (1 - rest[:, None]) + resting * rest[:, None]
 
 
-def _shut_level(shown: np.ndarray) -> float:
-    """Return the aperture at which this actor's lips are together; `shown` (u, 5) has its logarithm."""
-    return float(from_log(np.percentile(shown[:, 0], _SHUT_APERTURE)))
-
-
 def _close(asked: np.ndarray, shown: np.ndarray, shut: np.ndarray) -> np.ndarray:
-    """Return the measures asked for with the lips brought together by `shut` (n,) 0..1."""
+    """Return the measures asked for with the lips brought by `shut` (n,) 0..1 to where this actor's are
+    together; `shown` (u, 5) are the actor's measures.
+    """
     asked = asked.copy()
-    asked[:, 0] += shut * np.minimum(to_log(np.array(_shut_level(shown))) - asked[:, 0], 0)
+    together = np.percentile(shown[:, 0], _SHUT_APERTURE)
+    asked[:, 0] += shut * np.minimum(together - asked[:, 0], 0)
     return asked
 
 
-def _shut(shapes: np.ndarray, modes: Modes, level: float, shut: np.ndarray) -> np.ndarray:
-    """Return the (n, c, 3) shapes with lips that must meet brought together; smoothing had parted them."""
-    wanted = measure(shapes)[:, 0]
-    wanted = wanted + shut * np.minimum(level - wanted, 0)
+def _shut(shapes: np.ndarray, modes: Modes, shut: np.ndarray) -> np.ndarray:
+    """Return the (n, c, 3) shapes with lips that must meet brought together; smoothing had parted them.
+
+    They meet at no aperture, not at the little that is measured of an actor's closed lips: a unit that shows
+    more than that, drawn to it, still shows a slit.
+    """
+    wanted = measure(shapes)[:, 0] * (1 - shut)
     for _ in range(_SHUT_STEPS):
         change = np.zeros((len(shapes), 5))
         change[:, 0] = np.minimum(wanted - measure(shapes)[:, 0], 0)

@@ -1,6 +1,7 @@
 """The path through the units."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from daemon.engines.rewrite.units import Units
 
 def wish_for(units: Units, wanted: np.ndarray) -> Wish:
     count = len(wanted)
-    return Wish(units.measures[wanted], np.ones(5), np.zeros((count, 2)), np.zeros(count))
+    return Wish(units.measures[wanted], np.ones(5), np.zeros((count, 2)), np.zeros(count), np.zeros(count))
 
 
 def test_a_run_that_fits_is_kept_whole(make_units: Callable[..., Units]):
@@ -58,3 +59,20 @@ def test_a_unit_that_must_be_drawn_open_costs_more_than_one_that_must_be_closed(
     shown[20, 0] -= 0.03
     costs = target_costs(wish, units, shown, None)[0]
     assert costs[20] > 1.5 * costs[10] > 0
+
+
+def test_where_a_sound_shuts_the_lips_shut_ones_go_before_those_that_sounded_alike(
+    make_units: Callable[..., Units],
+):
+    units = make_units()
+    wish = wish_for(units, np.array([50]))
+    shown = np.repeat(wish.measures, len(units), axis=0)
+    shown[:, 0] += np.linspace(0, 0.06, len(units))
+    closed, ajar = 0, len(units) // 3
+    sounds = np.full((1, len(units)), 4.0)
+    sounds[0, ajar] = 0.0
+    chosen = [
+        int(target_costs(asked, units, shown, sounds)[0].argmin())
+        for asked in (wish, replace(wish, shut=np.ones(1)))
+    ]
+    assert chosen == [ajar, closed]
