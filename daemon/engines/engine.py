@@ -87,3 +87,7 @@ class Engine(Protocol):
         change equal the source's.
         """
         ...
+
+    def close(self) -> None:
+        """Leave the GPU; called however the painting ends."""
+        ...

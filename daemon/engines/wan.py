@@ -142,6 +142,10 @@ class WanEngine:
             made = self._make(self._chunks.index(chunk), reporter)
         return (frame_CHW.permute(1, 2, 0).add(1).div_(2).numpy() for frame_CHW in made.frames_CFHW.unbind(1))
 
+    def close(self) -> None:
+        """Leave the GPU, also after a stop between two chunks."""
+        self._run = None
+
     def _make(self, index: int, reporter: Reporter) -> Made:
         """Make a chunk; where memory runs out, once more with less of the model on the GPU."""
         while True:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -53,9 +54,9 @@ def make_take(stage: Stage, number: int) -> Take:
         return read_take(files)
     seed = plan.spec.seed + number - 1
     shot = replace(stage.shot, seed=seed)
-    engine = open_engine(plan.spec)
-    checkpoints = Checkpoints(shot.work / f"take{number:02}", fingerprint(plan, engine, shot))
-    chunks = paint_and_deliver(stage, engine, shot, checkpoints, files)
+    with closing(open_engine(plan.spec)) as engine:
+        checkpoints = Checkpoints(shot.work / f"take{number:02}", fingerprint(plan, engine, shot))
+        chunks = paint_and_deliver(stage, engine, shot, checkpoints, files)
     if number == plan.spec.takes:
         stage.crops.forget()  # a quarter of a gigabyte, which the measuring has better use for
     take = check_and_record(stage, engine, chunks, files, number=number, seed=seed)

@@ -87,6 +87,9 @@ class RewriteEngine:
             yield self._paint(frame)
             reporter.frames(frame + 1 - self._shot.frames.start)
 
+    def close(self) -> None:
+        """Do nothing: no GPU is used."""
+
     def _paint(self, frame: int) -> np.ndarray:
         crop = self._shot.crop(frame)
         index = frame - self._shot.frames.start

@@ -6,6 +6,7 @@ import os
 import shutil
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -274,6 +275,29 @@ def test_a_job_stopped_between_two_steps_goes_on_with_the_same_bytes(model: Path
     with pytest.raises(Cancelled):
         paint(WanEngine(spec, model), stopped, Shown(cancels=True))
     assert np.array_equal(paint(WanEngine(spec, model), stopped), whole)
+
+
+def test_an_engine_closed_between_two_chunks_gives_its_networks_back(model: Path, tmp_path: Path) -> None:
+    shot, held = make_shot(tmp_path, 18), 0
+    engine = WanEngine(msgspec.structs.replace(QUICK, chunk=16), model)
+    first, _ = engine.prepare(shot, SilentReporter())
+    lease = engine._parts.vae
+
+    @contextmanager
+    def watched() -> Iterator[VideoCodec]:
+        nonlocal held
+        held += 1
+        try:
+            with lease() as codec:
+                yield codec
+        finally:
+            held -= 1
+
+    engine._parts = dataclasses.replace(engine._parts, vae=watched, is_roomy=True)
+    engine.render(first, SilentReporter())
+    assert held == 1
+    engine.close()
+    assert held == 0
 
 
 def test_a_full_disk_in_the_middle_is_one_clear_error(model: Path, tmp_path: Path) -> None:
