@@ -52,7 +52,7 @@ def test_a_list_has_its_paths_from_its_folder_and_becomes_jobs(folder: Path) -> 
         ("a.mov,a.m4a,0,10,many,", "whole number"),
         ("a.mov,a.m4a,0,10,99,", "from 1 to 64"),
         ("a.mov,a.m4a,10,10,1,", "no frame"),
-        ("a.mov,a.m4a,0,10,1,paint", "not valid"),
+        ("a.mov,a.m4a,0,10,1,paint", "one of auto, rewrite, wan"),
         ("list.csv,a.m4a,0,10,1,", "not a clip"),
         ("a.mov,list.csv,0,10,1,", "no sound"),
     ],
