@@ -32,7 +32,6 @@ SKIN = np.concatenate([OUTER, np.arange(LIP_COUNT, len(CONTROLS))])  # all but t
 NEAR = np.arange(LIP_COUNT, LIP_COUNT + len(_NEAR))
 SLOW = np.arange(LIP_COUNT + len(_NEAR), len(CONTROLS))  # cheeks, chin, jaw
 
-MEASURES = ("aperture", "width", "chin", "upper", "corner")
 _PAIRS = (
     (82, 87), (13, 14), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318), (191, 95), (415, 324),
 )  # fmt: skip

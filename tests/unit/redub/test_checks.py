@@ -156,45 +156,35 @@ def test_the_figures_of_a_take_that_follows_its_voice() -> None:
     assert found["silence_leak"] is None
 
 
+def jump_of(changes: list[float], chunk_starts: list[int], **settings: bool) -> float:
+    """Return the jump at a border of a take whose frames change so much, the source's by 1 each."""
+    seen = Observations(
+        aperture=list(mouth(100)), change_take=changes, change_source=[1.0] * 100, frames_found=100
+    )
+    return summarise(
+        seen,
+        frames_expected=100,
+        predicted=mouth(100),
+        speech=np.ones(100),
+        editable=np.ones(100, bool),
+        rate=RATE,
+        chunk_starts=chunk_starts,
+        **settings,
+    )["chunk_jump"]
+
+
 def test_a_jump_at_a_boundary_is_seen_and_elsewhere_is_not() -> None:
-    steady = [1.0] * 100
-    jump = [1.0] * 50 + [5.0] + [1.0] * 49
+    changes = [1.0] * 100
+    changes[50] = 5.0
     for starts, expected in (([50], 4.0), ([25], 0.0)):
-        seen = Observations(
-            aperture=list(mouth(100)), change_take=jump, change_source=steady, frames_found=100
-        )
-        found = summarise(
-            seen,
-            frames_expected=100,
-            predicted=mouth(100),
-            speech=np.ones(100),
-            editable=np.ones(100, bool),
-            rate=RATE,
-            chunk_starts=starts,
-        )
-        assert found["chunk_jump"] == pytest.approx(expected, abs=0.01)
+        assert jump_of(changes, starts) == pytest.approx(expected, abs=0.01)
 
 
 def test_a_border_inside_one_plan_is_a_frame_like_any_other() -> None:
     changes = [1.0] * 100
     changes[50], changes[70] = 4.0, 4.5  # two fast consonants, one of them at a border
-    seen = Observations(
-        aperture=list(mouth(100)), change_take=changes, change_source=[1.0] * 100, frames_found=100
-    )
-    jumps = [
-        summarise(
-            seen,
-            frames_expected=100,
-            predicted=mouth(100),
-            speech=np.ones(100),
-            editable=np.ones(100, bool),
-            rate=RATE,
-            chunk_starts=[25, 50, 75],
-            is_planned_whole=is_planned_whole,
-        )["chunk_jump"]
-        for is_planned_whole in (True, False)
-    ]
-    assert jumps == [0.0, 3.0]
+    assert jump_of(changes, [25, 50, 75], is_planned_whole=True) == 0.0
+    assert jump_of(changes, [25, 50, 75], is_planned_whole=False) == 3.0
 
 
 def disc(side: int = 64) -> np.ndarray:
